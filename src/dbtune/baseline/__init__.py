@@ -1,0 +1,1 @@
+"""Measurements: what was captured, how two captures are subtracted and judged. Pure."""

@@ -1,0 +1,1 @@
+"""Values that every layer speaks: errors, units, questions, actions, reports. No I/O."""

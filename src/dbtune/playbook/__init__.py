@@ -1,0 +1,1 @@
+"""From a YAML file to frozen steps that know their line."""

@@ -1,0 +1,1 @@
+"""Finished reports in every form that people and machines read. Never fetches."""

@@ -1,0 +1,1 @@
+"""The only importers of database drivers. Each package translates its driver's errors into dbtune's own."""

@@ -1,0 +1,1 @@
+"""Private PostgreSQL and Valkey servers that live as long as their process."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: sessions, packaged SQL, answers to questions, performed actions, the journal."""

@@ -1,0 +1,84 @@
+"""From psycopg's errors to dbtune's: what failed, on what, what to do. Passwords never pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import conninfo, errors
+
+from dbtune.core.errors import ChangeFailed, DbtuneError, Refused, TargetError, Unreachable, Unsupported
+
+
+def describe_target(dsn: str) -> str:
+    """`dbname@host:port` as a person recognises it, without user's password or options."""
+    try:
+        values = conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return "postgres"
+    host, port = values.get("host") or values.get("service") or "localhost", values.get("port")
+    place = f"{host}:{port}" if port else str(host)
+    return f"{values.get('dbname') or values.get('user') or 'postgres'}@{place}"
+
+
+def mask_password(text: str) -> str:
+    """Replaces what follows `password=` and stands between `user:` and `@` in a URL."""
+    text = re.sub(r"(?i)(password|passwd|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;,]+)", r"\1=***", text)
+    return re.sub(r"(\w+://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
+
+
+def connection_error(error: psycopg.Error, target: str) -> TargetError:
+    """Why a connection could not be had. The server's own text decides: libpq gives no code for most of these."""
+    text = mask_password(str(error)).strip()
+    if "password authentication failed" in text or "no password supplied" in text:
+        return Refused(
+            f"{target} refused the password: {_last_line(text)}",
+            hint="set PGPASSWORD, ~/.pgpass or the password in the URL",
+        )
+    if "pg_hba.conf" in text or "is not permitted to log in" in text or "permission denied for database" in text:
+        return Refused(f"{target} refused the connection: {_last_line(text)}", hint="ask for an entry in pg_hba.conf")
+    if "does not exist" in text:
+        return Refused(f"{target}: {_last_line(text)}", hint="check the database and the role in the URL")
+    if "too many" in text or "remaining connection slots" in text:
+        return Refused(f"{target} has no free connection: {_last_line(text)}", hint="wait, or raise max_connections")
+    if ("missing" in text and "=" in text) or "invalid connection option" in text or "invalid dsn" in text.lower():
+        return Unreachable(
+            f"this is not a PostgreSQL URL: {_last_line(text)}", hint="postgresql://user@host:5432/database"
+        )
+    return Unreachable(
+        f"{target} cannot be reached: {_last_line(text)}",
+        hint="check the host, the port and that the server runs; DATABASE_URL or --postgres names it",
+    )
+
+
+def server_error(error: psycopg.Error, doing: str) -> DbtuneError:
+    """What a failed statement means for a person."""
+    text = mask_password(error.diag.message_primary or _last_line(str(error)))
+    hint = error.diag.message_hint
+    if isinstance(error, errors.InsufficientPrivilege):
+        return Refused(f"{doing}: {text}", hint=hint or "grant the privilege to this role, or use another role")
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return Unsupported(f"{doing}: {text}", hint="this is a replica or a read-only session: connect to the primary")
+    if isinstance(error, errors.AdminShutdown | errors.CrashShutdown) or error.sqlstate is None:
+        return Unreachable(f"{doing}: the connection was lost: {text}", hint="look into the server's log; run it again")
+    return ChangeFailed(f"{doing}: {text} (SQLSTATE {error.sqlstate})", hint=hint)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Around every use of the driver: `doing` names what was tried, on what."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise server_error(error, doing) from error
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return (
+        re.sub(r"^(connection failed: )?(connection to server .*? failed: )?(FATAL:\s*)?", "", lines[-1])
+        if lines
+        else ""
+    )

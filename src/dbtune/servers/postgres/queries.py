@@ -1,0 +1,44 @@
+"""The packaged SQL: `sql/postgres/NAME.sql` is for the oldest version, `NAME.since16.sql` wins from 16 on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from psycopg.rows import class_row
+
+from dbtune.core.resources import resource
+from dbtune.servers.postgres.errors import translated
+from dbtune.servers.postgres.session import Connection
+
+Row = TypeVar("Row")
+
+_VARIANT = re.compile(r"(?P<name>[a-z0-9_]+)(?:\.since(?P<major>\d+))?\.sql")
+
+
+@cache
+def statement(name: str, version: int) -> str:
+    """The text of the newest variant that suits `version` (server_version_num). Raises FileNotFoundError: our bug."""
+    major = version // 10000
+    best: tuple[int, str] | None = None
+    for path in resource("sql").joinpath("postgres").glob(f"{name}*.sql"):
+        match = _VARIANT.fullmatch(path.name)
+        if match is None or match["name"] != name:
+            continue
+        since = int(match["major"] or 0)
+        if since <= major and (best is None or since > best[0]):
+            best = (since, path.read_text(encoding="utf-8"))
+    if best is None:
+        raise FileNotFoundError(f"sql/postgres/{name}.sql")
+    return f"/* dbtune */ {best[1]}"
+
+
+def fetch(
+    connection: Connection, name: str, row: type[Row], params: Mapping[str, Any] | None = None
+) -> tuple[Row, ...]:
+    """Every row of a packaged statement as `row`, whose fields are the statement's columns."""
+    sql = statement(name, connection.info.server_version)
+    with translated(f"reading {name}"), connection.cursor(row_factory=class_row(row)) as cursor:
+        return tuple(cursor.execute(sql.encode(), params or {}).fetchall())

@@ -1,0 +1,111 @@
+"""Sessions: every one is named, bounded in time, and read-only unless told otherwise."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import conninfo
+from psycopg.rows import tuple_row
+
+from dbtune.core.errors import Misused, Unsupported
+from dbtune.core.questions import Server
+from dbtune.servers.postgres.errors import connection_error, describe_target, translated
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+OLDEST = 130000
+CONNECT_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds; 0 is no limit. `work_s` is statement_timeout, `lock_s` lock_timeout."""
+
+    work_s: float = 30.0
+    lock_s: float = 2.0
+
+
+UNBOUNDED = Limits(work_s=0, lock_s=0)
+"""For a concurrent build, which waits for older snapshots without blocking anybody (a lock_timeout would kill it)."""
+
+
+def resolve_dsn(given: str | None) -> str:
+    """What the person named, else DATABASE_URL, else libpq's own PG* variables and service files.
+
+    Raises Misused when none of them names a server.
+    """
+    dsn = given or os.environ.get("DATABASE_URL")
+    if dsn is not None:
+        return dsn.replace("postgresql+psycopg://", "postgresql://", 1)
+    if any(name in os.environ for name in ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGUSER", "PGPORT")):
+        return ""
+    raise Misused(
+        "no PostgreSQL is named", hint="give --postgres URL, or set DATABASE_URL or PGHOST; --embedded starts one"
+    )
+
+
+def connect(dsn: str, *, read_only: bool = True, limits: Limits | None = None) -> Connection:
+    """An autocommit session under dbtune's name.
+
+    Raises Unreachable, Refused, or Unsupported below PostgreSQL 13.
+    """
+    limits = limits or Limits()
+    target = describe_target(dsn)
+    # Options in the startup packet would be lost behind PgBouncer: settings are made by statements instead.
+    try:
+        connection = psycopg.connect(
+            dsn,
+            autocommit=True,
+            row_factory=tuple_row,
+            application_name="dbtune",
+            prepare_threshold=None,
+            connect_timeout=_connect_timeout(dsn),
+        )
+    except psycopg.Error as error:
+        raise connection_error(error, target) from error
+    # Notices ("index ... does not exist, skipping") are for psql users; what matters comes as results.
+    if connection.info.server_version < OLDEST:
+        connection.close()
+        raise Unsupported(
+            f"{target} runs PostgreSQL {connection.info.server_version // 10000}; dbtune needs 13 or later",
+            hint="upgrade the server, or use an older tool",
+        )
+    with translated(f"preparing the session on {target}"):
+        connection.execute(
+            "/* dbtune */ select set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
+            " set_config('idle_in_transaction_session_timeout', '60s', false), set_config('jit', 'off', false),"
+            " set_config('client_min_messages', 'warning', false),"
+            " set_config('default_transaction_read_only', %s, false)",
+            (f"{int(limits.work_s * 1000)}ms", f"{int(limits.lock_s * 1000)}ms", "on" if read_only else "off"),
+        )
+    return connection
+
+
+def look_at(connection: Connection, *, has_redis: bool = False) -> Server:
+    """The facts that every step may rely on."""
+    with translated("asking the server who it is"):
+        row = connection.execute(
+            "/* dbtune */ select current_database()::text, current_user::text, rolsuper, pg_is_in_recovery()"
+            " from pg_roles where rolname = current_user"
+        ).fetchone()
+    if row is None:
+        raise Unsupported("the server does not know its own role", hint="reconnect: the role may have been dropped")
+    return Server(
+        version=connection.info.server_version,
+        database=str(row[0]),
+        user=str(row[1]),
+        is_superuser=bool(row[2]),
+        in_recovery=bool(row[3]),
+        has_redis=has_redis,
+    )
+
+
+def _connect_timeout(dsn: str) -> int | None:
+    """A bound on connecting unless the person set one."""
+    try:
+        given = conninfo.conninfo_to_dict(dsn).get("connect_timeout") or os.environ.get("PGCONNECT_TIMEOUT")
+    except psycopg.ProgrammingError:
+        return None
+    return int(given) if given is not None else CONNECT_TIMEOUT_S
