@@ -49,12 +49,21 @@ class Holds:
 class Explained:
     """EXPLAIN one statement, with `analyze` only where it is a SELECT in a read-only transaction.
 
-    Answer: the plan as PostgreSQL's JSON (the object with "Plan"), or a `Failed`.
+    Answer: the plan as PostgreSQL's JSON (the object with "Plan"), of `repeats` runs the one with the median
+    execution time, or a `Failed`.
     """
 
     sql: str
     params: tuple[Any, ...] = ()
     analyze: bool = False
+    repeats: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """Whether the journal says that a step with this fingerprint was applied and not taken back. Answer: bool."""
+
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,7 @@ class CachedValue:
     key: str
 
 
-Question = Catalog | Normalized | Holds | Explained | CachedValue
+Question = Catalog | Normalized | Holds | Explained | Journaled | CachedValue
 
 
 @dataclass(frozen=True, slots=True)

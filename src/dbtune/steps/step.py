@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
@@ -35,6 +36,8 @@ class Plan:
     lock: str | None = None
     size_bytes: int | None = None
     restart: bool = False
+    blockers: tuple[str, ...] = ()
+    """Sessions that the change would wait for right now, oldest first, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ class Step(BaseModel):
     needs_redis: ClassVar[bool] = False
     changes: ClassVar[bool] = True
     """False for kinds that only look: their failure is an answer (exit 1), not a failed change (exit 4)."""
+
+    def fingerprint(self) -> str:
+        """A digest that changes when anything that the step would do changes."""
+        return hashlib.sha256(f"{self.kind}\n{self.model_dump_json()}".encode()).hexdigest()
 
     def title(self) -> str:
         """The name of a step that was given none."""

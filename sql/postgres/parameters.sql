@@ -1,0 +1,17 @@
+-- The parameters in %(names)s as a new session of this role and database would see them.
+select
+    settings.name::text as name,
+    settings.vartype::text as type,
+    settings.unit::text as unit,
+    settings.context::text as context,
+    settings.setting::text as effective,
+    settings.boot_val::text as default_value,
+    settings.min_val::text as lowest,
+    settings.max_val::text as highest,
+    settings.enumvals::text[] as choices,
+    settings.source::text as source,
+    settings.pending_restart,
+    true as may_alter_system,
+    true as may_set
+from pg_settings settings
+where settings.name = any (%(names)s::text[])

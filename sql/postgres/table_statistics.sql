@@ -1,0 +1,14 @@
+-- How fresh the planner's statistics of the tables in %(names)s are.
+select
+    wanted.name as given,
+    space.nspname::text as schema,
+    relation.relname::text as name,
+    relation.relkind::text as kind,
+    greatest(relation.reltuples, 0)::float8 as row_count,
+    greatest(activity.last_analyze, activity.last_autoanalyze) as analyzed_at,
+    coalesce(activity.n_mod_since_analyze, 0)::bigint as modified,
+    pg_has_role(relation.relowner, 'USAGE') as owned
+from unnest(%(names)s::text[]) as wanted(name)
+join pg_class relation on relation.oid = to_regclass(wanted.name)
+join pg_namespace space on space.oid = relation.relnamespace
+left join pg_stat_user_tables activity on activity.relid = relation.oid
