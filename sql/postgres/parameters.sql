@@ -11,7 +11,8 @@ select
     settings.enumvals::text[] as choices,
     settings.source::text as source,
     settings.pending_restart,
-    true as may_alter_system,
-    true as may_set
+    role.rolsuper as may_alter_system,
+    settings.context = 'user' or role.rolsuper as may_set
 from pg_settings settings
+join pg_roles role on role.rolname = current_user
 where settings.name = any (%(names)s::text[])

@@ -99,10 +99,14 @@ class Analyze:
 
 @dataclass(frozen=True, slots=True)
 class RunSql:
-    """A person's own statements, in one transaction unless they cannot run in one."""
+    """A person's own statements, in one transaction unless they cannot run in one.
+
+    `only_if` is a query: the statements run only where it returns true.
+    """
 
     sql: str
     in_transaction: bool = True
+    only_if: str | None = None
     verb: Literal["run_sql"] = "run_sql"
 
 
@@ -110,6 +114,7 @@ class RunSql:
 class WarmKeys:
     """Write one key per row of `query`. Durations in seconds; `jitter` is a fraction of the TTL.
 
+    `value` is the column to store as it is, None for the whole row as JSON. Every key is filed under each of `tags`.
     `marker` is the key whose presence says that this warm-up is not due again; it lives for `fresh_for_s`.
     """
 
@@ -121,14 +126,16 @@ class WarmKeys:
     marker: str
     fingerprint: str
     fresh_for_s: float
+    value: str | None = None
     verb: Literal["warm_keys"] = "warm_keys"
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetKeys:
-    """Unlink the keys that one run of WarmKeys wrote, and its marker."""
+    """Unlink the keys that WarmKeys wrote under this marker and that still live, and take them out of `tags`."""
 
     marker: str
+    tags: tuple[str, ...] = ()
     verb: Literal["forget_keys"] = "forget_keys"
 
 

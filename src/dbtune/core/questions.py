@@ -78,10 +78,11 @@ Question = Catalog | Normalized | Holds | Explained | Journaled | CachedValue
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The server could not answer; `missing` says that it was a privilege."""
+    """The server could not answer. `for_lack_of_privilege`: another role might have been told."""
 
     reason: str
     hint: str | None = None
+    for_lack_of_privilege: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Server:
     database: str
     user: str
     is_superuser: bool
+    owns_database: bool
     in_recovery: bool
     has_redis: bool = False
 

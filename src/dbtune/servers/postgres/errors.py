@@ -10,6 +10,7 @@ import psycopg
 from psycopg import conninfo, errors
 
 from dbtune.core.errors import ChangeFailed, DbtuneError, Refused, TargetError, Unreachable, Unsupported
+from dbtune.core.secrets import mask_password
 
 
 def describe_target(dsn: str) -> str:
@@ -21,12 +22,6 @@ def describe_target(dsn: str) -> str:
     host, port = values.get("host") or values.get("service") or "localhost", values.get("port")
     place = f"{host}:{port}" if port else str(host)
     return f"{values.get('dbname') or values.get('user') or 'postgres'}@{place}"
-
-
-def mask_password(text: str) -> str:
-    """Replaces what follows `password=` and stands between `user:` and `@` in a URL."""
-    text = re.sub(r"(?i)(password|passwd|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;,]+)", r"\1=***", text)
-    return re.sub(r"(\w+://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
 
 
 def connection_error(error: psycopg.Error, target: str) -> TargetError:

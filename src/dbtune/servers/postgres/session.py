@@ -87,7 +87,8 @@ def look_at(connection: Connection, *, has_redis: bool = False) -> Server:
     """The facts that every step may rely on."""
     with translated("asking the server who it is"):
         row = connection.execute(
-            "/* dbtune */ select current_database()::text, current_user::text, rolsuper, pg_is_in_recovery()"
+            "/* dbtune */ select current_database()::text, current_user::text, rolsuper, pg_is_in_recovery(),"
+            " (select pg_has_role(datdba, 'USAGE') from pg_database where datname = current_database())"
             " from pg_roles where rolname = current_user"
         ).fetchone()
     if row is None:
@@ -98,6 +99,7 @@ def look_at(connection: Connection, *, has_redis: bool = False) -> Server:
         user=str(row[1]),
         is_superuser=bool(row[2]),
         in_recovery=bool(row[3]),
+        owns_database=bool(row[4]),
         has_redis=has_redis,
     )
 

@@ -1,0 +1,125 @@
+"""Answers to the questions that steps ask, each of them read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import groupby
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+
+from dbtune.core.questions import Catalog, Explained, Failed, Holds, Normalized, Question
+from dbtune.servers.postgres.errors import server_error
+from dbtune.servers.postgres.queries import fetch
+from dbtune.servers.postgres.session import Connection
+
+GENERIC_PLAN_SINCE = 160000
+
+
+def answer(connection: Connection, questions: Collection[Question]) -> Mapping[Question, Any]:
+    """The answers to those of `questions` that PostgreSQL can answer. Catalog questions are asked in one batch each."""
+    answers: dict[Question, Any] = {}
+    catalog = [question for question in questions if isinstance(question, Catalog)]
+    for batch in _batches(catalog):
+        answers |= _answer_catalog(connection, batch)
+    for question in questions:
+        match question:
+            case Normalized():
+                answers[question] = _attempt(connection, lambda asked=question: _normalize(connection, asked))
+            case Holds():
+                answers[question] = _attempt(connection, lambda asked=question: _holds(connection, asked))
+            case Explained():
+                answers[question] = _attempt(connection, lambda asked=question: _explain(connection, asked))
+            case _:
+                pass
+    return answers
+
+
+def _batches(questions: Iterable[Catalog]) -> Iterable[list[Catalog]]:
+    ordered = sorted(questions, key=lambda question: question.query)
+    return (list(group) for _, group in groupby(ordered, key=lambda question: question.query))
+
+
+def _answer_catalog(connection: Connection, batch: list[Catalog]) -> dict[Question, Any]:
+    """One statement for all; every question gets all rows, which its asker filters by name."""
+    names = sorted({name for question in batch for name in question.names})
+    rows = fetch(connection, batch[0].query, batch[0].row, {"names": names})
+    return dict.fromkeys(batch, rows)
+
+
+def _attempt(connection: Connection, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - the question decides
+    """An answer, or why there is none: a person's own SQL may well be wrong. A lost connection is still an error."""
+    try:
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute("set transaction read only")
+            return ask()
+    except psycopg.Error as error:
+        if error.sqlstate is None or isinstance(error, errors.AdminShutdown | errors.QueryCanceled):
+            raise server_error(error, "answering a question about the server") from error
+        return Failed(
+            error.diag.message_primary or str(error),
+            hint=error.diag.message_hint,
+            for_lack_of_privilege=isinstance(error, errors.InsufficientPrivilege),
+        )
+
+
+def _normalize(connection: Connection, question: Normalized) -> tuple[str, ...]:
+    """The output list of a plan that reads nothing: PostgreSQL's own spelling after constant folding."""
+    # ONLY and `where false` make the plan one Result node, whose output is the expressions themselves.
+    statement = sql.SQL(
+        "/* dbtune */ explain (verbose, costs off, format json) select {} from only {} where false"
+    ).format(
+        sql.SQL(", ").join(sql.SQL("({}\n)").format(sql.SQL(text)) for text in question.expressions),  # type: ignore[arg-type]
+        sql.Identifier(*question.table),
+    )
+    row = connection.cursor(binary=True).execute(statement).fetchone()
+    plan: Any = row[0] if row else None
+    return tuple(plan[0]["Plan"]["Output"])
+
+
+def _holds(connection: Connection, question: Holds) -> bool:
+    # The binary format forces the extended protocol, which takes one statement only: no `; commit; drop table`.
+    row = connection.cursor(binary=True).execute(f"/* dbtune */ {question.sql}".encode()).fetchone()
+    return bool(row and row[0])
+
+
+def _explain(connection: Connection, question: Explained) -> dict[str, Any]:
+    runs = [_explain_once(connection, question) for _ in range(question.repeats)]
+    return sorted(runs, key=lambda plan: plan.get("Execution Time", 0))[len(runs) // 2]
+
+
+def _explain_once(connection: Connection, question: Explained) -> dict[str, Any]:
+    options = ["verbose", "format json"] + (["analyze", "buffers"] if question.analyze else [])
+    generic = not question.params and "$1" in question.sql
+    if generic and connection.info.server_version < GENERIC_PLAN_SINCE:
+        return _explain_generic_by_prepare(connection, question)
+    if generic:
+        options.append("generic_plan")
+    # Not the binary format here: GENERIC_PLAN refuses statements that were given parameters.
+    cursor = psycopg.RawCursor(connection)
+    statement = f"/* dbtune */ explain ({', '.join(options)}) {question.sql}".encode()
+    row = cursor.execute(statement, question.params or None).fetchone()
+    plan: Any = row[0] if row else None
+    found: dict[str, Any] = plan[0]
+    return found
+
+
+def _explain_generic_by_prepare(connection: Connection, question: Explained) -> dict[str, Any]:
+    """Below 16: PREPARE, force the generic plan, EXPLAIN EXECUTE with as many nulls as there are parameters."""
+    connection.execute("set local plan_cache_mode = force_generic_plan")
+    connection.execute(f"/* dbtune */ prepare dbtune_generic as {question.sql}".encode())
+    try:
+        count = connection.execute(
+            "/* dbtune */ select cardinality(parameter_types) from pg_prepared_statements where name = 'dbtune_generic'"
+        ).fetchone()
+        nulls = ", ".join(["null"] * int(str(count[0] if count else 0)))
+        arguments = f"({nulls})" if nulls else ""
+        row = connection.execute(
+            f"/* dbtune */ explain (verbose, format json) execute dbtune_generic{arguments}".encode()
+        ).fetchone()
+        plan: Any = row[0] if row else None
+        found: dict[str, Any] = plan[0]
+        return found
+    finally:
+        connection.execute("deallocate dbtune_generic")

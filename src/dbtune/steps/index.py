@@ -1,0 +1,324 @@
+"""The step kind `index`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from dbtune.core.actions import CreateIndex, DropIndex, IndexDefinition, IndexKey, Relation
+from dbtune.core.identifiers import did_you_mean, quote, shorten, split_name
+from dbtune.core.questions import Catalog, Facts, Failed, Question
+from dbtune.core.units import format_size
+from dbtune.steps import index_catalog as catalog
+from dbtune.steps import relations
+from dbtune.steps.index_catalog import IndexRow
+from dbtune.steps.relations import RelationRow
+from dbtune.steps.step import Plan, Step, Verdict
+
+CORRUPTING = range(140000, 140004)
+"""PostgreSQL 14.0 to 14.3 can corrupt an index that is built CONCURRENTLY (release notes of 14.4)."""
+NULLS_NOT_DISTINCT_SINCE = 150000
+
+_SUFFIX = re.compile(
+    r"""\s+(?: collate\s+(?P<collation>"[^"]+"|\S+) | (?P<opclass>\w+_ops) | (?P<order>asc|desc)
+        | nulls\s+(?P<nulls>first|last) )$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+class KeyColumn(BaseModel):
+    """One key in its long form: `{name: created_at, order: desc, nulls: last}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = None
+    expression: str | None = None
+    order: Literal["asc", "desc"] = "asc"
+    nulls: Literal["first", "last"] | None = None
+    opclass: str | None = None
+    collation: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> KeyColumn:
+        if (self.name is None) == (self.expression is None):
+            raise ValueError("a key has either a name or an expression")
+        return self
+
+    def key(self) -> IndexKey:
+        default_first = self.order == "desc"
+        first = None if self.nulls is None or (self.nulls == "first") == default_first else self.nulls == "first"
+        return IndexKey(
+            text=self.name or self.expression or "",
+            is_expression=self.expression is not None,
+            descending=self.order == "desc",
+            nulls_first=first,
+            opclass=self.opclass,
+            collation=self.collation,
+        )
+
+
+class Index(Step):
+    """An index, built without blocking writers and compared by what it is, not by what it is called.
+
+    `plan` shows the statement, what it would wait for and its estimated size. `apply` builds it with CREATE INDEX
+    CONCURRENTLY, watches the build, and cleans up after a failure. An index of the same definition under another
+    name satisfies the step. `rollback` drops it again, and only if this run built it.
+
+    Columns are written as in SQL: `created_at desc nulls last`, `email text_pattern_ops`, `"Odd name"`; a text with
+    parentheses is an expression: `lower(email)`.
+    """
+
+    kind: ClassVar[str] = "index"
+
+    table: str = Field(min_length=1, description="the table, with its schema if need be: `app.users`")
+    columns: tuple[str | KeyColumn, ...] = Field(default=(), description="the keys in order, as in SQL or as mappings")
+    expressions: tuple[str, ...] = Field(default=(), description="further keys that are expressions: `lower(email)`")
+    schema_: str | None = Field(default=None, alias="schema", description="the table's schema; else the search_path's")
+    name: str | None = Field(default=None, description="the index's name; else one made of its definition")
+    unique: bool = False
+    method: str = Field(default="btree", description="btree, hash, gin, gist, spgist, brin, or an extension's")
+    include: tuple[str, ...] = Field(default=(), description="columns carried along for index-only scans")
+    where: str | None = Field(default=None, description="the predicate of a partial index")
+    with_: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, alias="with", description="storage parameters: `{fillfactor: 90}`"
+    )
+    nulls: Literal["distinct", "not distinct", "not_distinct", "first", "last"] | None = Field(
+        default=None,
+        description="`not distinct`: nulls count as equal in a unique index (15+); `first`, `last`: for all keys",
+    )
+    opclass: str | dict[str, str] | None = Field(default=None, description="for all keys, or by column")
+    tablespace: str | None = None
+
+    @field_validator("columns", "expressions", "include", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> Index:
+        if not self.columns and not self.expressions:
+            raise ValueError("an index needs columns or expressions")
+        return self
+
+    def title(self) -> str:
+        return f"index {self.table} ({', '.join(_describe(key) for key in self.keys())})"
+
+    def keys(self) -> tuple[IndexKey, ...]:
+        """Columns first, then expressions, with the options that are given for all of them."""
+        written = [column if isinstance(column, KeyColumn) else _parse_key(column) for column in self.columns]
+        written += [_parse_key(text, is_expression=True) for text in self.expressions]
+        return tuple(self._with_defaults(column).key() for column in written)
+
+    def _with_defaults(self, column: KeyColumn) -> KeyColumn:
+        named = column.name or column.expression or ""
+        opclass = self.opclass.get(named) if isinstance(self.opclass, dict) else self.opclass
+        nulls = self.nulls if self.nulls in ("first", "last") else None
+        return column.model_copy(update={"opclass": column.opclass or opclass, "nulls": column.nulls or nulls})
+
+    # --- what must be known
+
+    @property
+    def _regclass(self) -> str:
+        return relations.as_regclass(self.table, self.schema_)
+
+    def questions(self, facts: Facts) -> Iterable[Question]:
+        yield relations.ask_for(self._regclass)
+        yield catalog.ask_for(self._regclass)
+        yield catalog.OPEN_TRANSACTIONS
+        if not facts.knows(relations.ask_for(self._regclass)):
+            return
+        yield from relations.ask_for_neighbours(facts, self._regclass)
+        relation = relations.find(facts, self._regclass)
+        if relation is None or self._missing_column(relation):
+            return
+        yield self._ask_for_namesake(relation)
+        wanted = self.definition(relation)
+        if question := catalog.ask_to_normalize(wanted):
+            yield question
+            yield from catalog.ask_to_normalize_rows(wanted, self._indexes(facts))
+
+    def verify_questions(self, facts: Facts) -> Iterable[Question]:
+        return (question for question in self.questions(facts) if question != catalog.OPEN_TRANSACTIONS)
+
+    def _ask_for_namesake(self, relation: RelationRow) -> Catalog:
+        return relations.ask_for(quote(relation.schema, self.definition(relation).name))
+
+    def _indexes(self, facts: Facts) -> tuple[IndexRow, ...]:
+        relation = relations.find(facts, self._regclass)
+        rows = facts.rows(catalog.ask_for(self._regclass), IndexRow)
+        return tuple(row for row in rows if relation is not None and row.table_oid == relation.oid)
+
+    # --- judgement
+
+    def definition(self, relation: RelationRow) -> IndexDefinition:
+        """What the step asks for, on the table that was found."""
+        return IndexDefinition(
+            table=Relation(relation.schema, relation.name),
+            name=self.name or self._made_up_name(relation.name),
+            keys=self.keys(),
+            method=self.method.lower(),
+            unique=self.unique,
+            include=self.include,
+            where=self.where,
+            options=tuple(sorted((name, _storage_text(value)) for name, value in self.with_.items())),
+            nulls_not_distinct=self.nulls in ("not distinct", "not_distinct"),
+            tablespace=self.tablespace,
+        )
+
+    def _made_up_name(self, table: str) -> str:
+        """As PostgreSQL would name a plain index; everything beyond plain columns adds a digest of the definition.
+
+        Made of the step alone, so that the same step finds its index again and two steps never want one name.
+        """
+        keys = self.keys()
+        words = "_".join(re.sub(r"\W+", "_", key.text).strip("_") for key in keys)
+        plain = all(key == IndexKey(key.text) for key in keys) and self.model_dump(
+            exclude={"table", "columns", "schema_", "name"}
+        ) == Index(table=self.table, columns=("x",)).model_dump(exclude={"table", "columns", "schema_", "name"})
+        digest = "" if plain else "_" + hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:6]
+        return shorten(f"{table}_{words}", f"{digest}_idx")
+
+    def plan(self, facts: Facts) -> Plan:
+        relation = relations.find(facts, self._regclass)
+        if relation is None:
+            return Plan("conflict", reason=relations.missing_table(facts, self.table, self.schema_))
+        if missing := self._missing_column(relation):
+            return Plan("conflict", reason=missing)
+        wanted, indexes = self.definition(relation), self._indexes(facts)
+        if isinstance(failed := catalog.cannot_normalize(wanted, facts), Failed):
+            return Plan("conflict", reason=f"PostgreSQL does not understand this index: {failed.reason}")
+        equal = [row for row in indexes if catalog.same(wanted, row, facts)]
+        if satisfied := next((row for row in equal if row.usable), None):
+            return _satisfied(wanted, satisfied)
+        namesake = next((row for row in indexes if (row.schema, row.name) == (relation.schema, wanted.name)), None)
+        if conflict := self._name_conflict(facts, relation, wanted, namesake, equal):
+            return Plan("conflict", reason=conflict)
+        if blocked := _blocked(facts, relation, wanted):
+            return Plan("blocked", reason=blocked)
+        return self._build(facts, relation, wanted, indexes, namesake)
+
+    def _build(
+        self,
+        facts: Facts,
+        relation: RelationRow,
+        wanted: IndexDefinition,
+        indexes: tuple[IndexRow, ...],
+        namesake: IndexRow | None,
+    ) -> Plan:
+        notes = list(catalog.overlaps(wanted, indexes))
+        if namesake is not None and namesake.builder_pid is not None:
+            notes.append(f"backend {namesake.builder_pid} is building it now: apply watches that build")
+        elif namesake is not None:
+            notes.append(f"an invalid {wanted.name} of this definition is left over: it is dropped and built again")
+        index = Relation(relation.schema, wanted.name)
+        return Plan(
+            "change",
+            actions=(CreateIndex(wanted, replaces_invalid_oid=namesake.oid if namesake else None),),
+            undo=(DropIndex(index, wanted.table, definition=wanted),),
+            before={"exists": False},
+            notes=tuple(notes),
+            lock="SHARE UPDATE EXCLUSIVE",
+            size_bytes=catalog.estimate_size(wanted, relation),
+            blockers=catalog.blockers(facts),
+        )
+
+    def verify(self, facts: Facts) -> Verdict:
+        plan = self.plan(facts)
+        if plan.status == "in_sync":
+            return Verdict(ok=True, reason=plan.reason, after=plan.before)
+        return Verdict(ok=False, reason=plan.reason or f"there is no usable index {self._described()}")
+
+    def _described(self) -> str:
+        return f"on {self.table} ({', '.join(_describe(key) for key in self.keys())})"
+
+    def _missing_column(self, relation: RelationRow) -> str | None:
+        named = [key.text for key in self.keys() if not key.is_expression] + list(self.include)
+        for name in named:
+            if name not in relation.columns:
+                hint = did_you_mean(name, relation.columns)
+                return f'column "{name}" of table "{self.table}" does not exist' + (f"; {hint}" if hint else "")
+        return None
+
+    def _name_conflict(
+        self,
+        facts: Facts,
+        relation: RelationRow,
+        wanted: IndexDefinition,
+        namesake: IndexRow | None,
+        equal: list[IndexRow],
+    ) -> str | None:
+        if namesake is not None:
+            if namesake in equal:
+                return None
+            state = "" if namesake.usable else ", and is not valid"
+            drop = f"drop index concurrently {quote(namesake.schema, namesake.name)};"
+            return (
+                f"an index {wanted.name} exists with another definition{state}: {namesake.definition};"
+                f" give the step another name, or {drop}"
+            )
+        rows = facts.rows(self._ask_for_namesake(relation), RelationRow)
+        if any((row.schema, row.name) == (relation.schema, wanted.name) for row in rows):
+            return f'"{wanted.name}" is another relation of schema "{relation.schema}"; give the step a name'
+        return None
+
+
+def _blocked(facts: Facts, relation: RelationRow, wanted: IndexDefinition) -> str | None:
+    """Why the server or the role cannot do it, though the step makes sense."""
+    version = facts.server.version
+    if relation.kind == relations.PARTITIONED:
+        return "a partitioned table cannot be indexed CONCURRENTLY as a whole; index its partitions"
+    if relation.kind not in ("r", "m"):
+        return f'"{relation.name}" is not a table or a materialized view'
+    if version in CORRUPTING:
+        return "PostgreSQL 14.0 to 14.3 can corrupt indexes built CONCURRENTLY; update to 14.4 or later"
+    if wanted.nulls_not_distinct and version < NULLS_NOT_DISTINCT_SINCE:
+        return "NULLS NOT DISTINCT needs PostgreSQL 15"
+    if not relation.owned:
+        return f'only the owner of "{relation.name}" may index it; apply as its owner, or as a superuser'
+    if not relation.may_create:
+        return f'the role may not create in schema "{relation.schema}"; grant create on it'
+    return None
+
+
+def _satisfied(wanted: IndexDefinition, row: IndexRow) -> Plan:
+    reason = None if row.name == wanted.name else f"satisfied by {row.name}"
+    state = {
+        "index": f"{row.schema}.{row.name}",
+        "oid": row.oid,
+        "size_bytes": row.size_bytes,
+        "definition": row.definition,
+    }
+    return Plan("in_sync", reason=reason, before=state, notes=(f"{format_size(row.size_bytes)} on disk",))
+
+
+def _parse_key(text: str, *, is_expression: bool = False) -> KeyColumn:
+    """`created_at desc nulls last` from its end: options first, what is left is the column or the expression."""
+    options: dict[str, Any] = {}
+    rest = text.strip()
+    while match := _SUFFIX.search(rest):
+        found = {name: value for name, value in match.groupdict().items() if value is not None}
+        if found.keys() & options.keys():
+            break
+        options |= found
+        rest = rest[: match.start()].rstrip()
+    quoted = rest.startswith('"') and rest.endswith('"') and len(rest) > 1
+    if "collation" in options:
+        options["collation"] = str(options["collation"]).strip('"')
+    for word in ("order", "nulls"):
+        if word in options:
+            options[word] = options[word].lower()
+    if is_expression or ("(" in rest and not quoted):
+        return KeyColumn(expression=rest, **options)
+    return KeyColumn(name=split_name(rest)[1] if quoted else rest, **options)
+
+
+def _storage_text(value: str | float | bool) -> str:  # noqa: FBT001 - a YAML value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _describe(key: IndexKey) -> str:
+    return key.text + (" desc" if key.descending else "")
