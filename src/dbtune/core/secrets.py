@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 
-_KEYWORD = re.compile(
-    r"(?i)\b(pass(?:word|wd|phrase)?|sslpassword|secret|token)(\s*[=:]\s*)('(?:[^'\\]|\\.)*'|[^\s&;,'\"]+)"
-)
-    r"(?i)\b(pass(?:word|wd|phrase)?|sslpassword|secret|token)(\s*[=:]\s*)('(?:[^'\\]|\\.)*'|[^\s&;,'\"]+)"
-)
+_KEYWORD = re.compile(r"(?i)\b((?:ssl)?passw(?:or)?d|passphrase)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;,'\"]+)")
 # Greedy up to the last @ of a word: a password with an @ in it is masked too, at the price of masking too much.
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s'\"]*@", re.IGNORECASE)
-_SQL = re.compile(r"(?i)\b((?:encrypted\s+)?password\s+)('(?:[^']|'')*')")
+_SQL = re.compile(r"(?i)\b(password\s+)('(?:[^']|'')*')")
 
 
 def mask_password(text: str) -> str:
