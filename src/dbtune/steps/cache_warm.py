@@ -41,11 +41,9 @@ class CacheWarm(Step):
     query: str = Field(description="One SELECT, WITH, VALUES or TABLE; it runs read-only.")
     ttl: Duration = Field(description="How long a key lives, counted from what the query saw.")
     jitter: Share = Field(default=0.1, description="The TTL of each key varies by this much, up and down.")
-    value: str | None = Field(
-        default=None, description="The column to store as it is; the whole row as JSON if absent."
-    )
+    value: str | None = Field(default=None, description="The column to store as it is; absent: the whole row as JSON.")
     tags: tuple[str, ...] = Field(default=(), description="The keys are filed under these, to be invalidated together.")
-    every: Duration | None = Field(default=None, description="Due again after this long; half of the TTL if absent.")
+    every: Duration | None = Field(default=None, description="Due again after this long; absent: half of the TTL.")
 
     @field_validator("key")
     @classmethod

@@ -113,7 +113,7 @@ class Explain(Step):
         return unmet
 
 
-def _missing_indexes(wanted: bool | str | tuple[str, ...] | None, found: list[Scan]) -> Iterable[str]:
+def _missing_indexes(wanted: bool | str | tuple[str, ...] | None, found: list[Scan]) -> Iterable[str]:  # noqa: FBT001
     used = [scan.index for scan in found if scan.index is not None]
     if wanted is True and not used:
         yield "no index is used"
@@ -125,7 +125,7 @@ def _missing_indexes(wanted: bool | str | tuple[str, ...] | None, found: list[Sc
             yield f"index {name} is not used" + (f", but {', '.join(used)}" if used else "")
 
 
-def _seq_scans(forbidden: bool | tuple[str, ...] | None, found: list[Scan]) -> Iterable[str]:
+def _seq_scans(forbidden: bool | tuple[str, ...] | None, found: list[Scan]) -> Iterable[str]:  # noqa: FBT001
     for scan in found:
         if not scan.is_sequential:
             continue

@@ -106,7 +106,7 @@ class Wanted:
         row = self._row(facts)
         if reason := self._conflict(facts, row):
             return Plan("conflict", reason=reason)
-        entry = self._entry(facts)
+        entry = self.entry(facts)
         before = {"entry": entry, "effective": row.effective if row else None, "scope": self.scope}
         if self._is_laid_down(facts, row, entry):
             return self._in_sync(facts, row, before)
@@ -160,7 +160,7 @@ class Wanted:
             return f"only a superuser (from 15 on: a role with GRANT SET ON PARAMETER) may set {self.name}"
         return None
 
-    def _entry(self, facts: Facts) -> str | None:
+    def entry(self, facts: Facts) -> str | None:
         """The value laid down in this very scope, or None where there is none: what an undo restores."""
         if self.scope == "system":
             own = [file.value for file in self._files(facts) if file.by_alter_system]
@@ -173,6 +173,11 @@ class Wanted:
             if row.name == self.name and in_scope and (self.scope == "role" or row.database is not None):
                 return row.value
         return None
+
+    def is_entry(self, facts: Facts, value: str | None) -> bool:
+        """Whether `value` (None: no entry) is what this scope holds, whatever its spelling."""
+        entry = self.entry(facts)
+        return entry is None if value is None else entry is not None and same_value(self._row(facts), entry, value)
 
     def _files(self, facts: Facts) -> tuple[FileRow, ...]:
         question = Catalog("parameter_files", FileRow, (self.name,))

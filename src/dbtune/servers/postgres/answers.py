@@ -24,16 +24,22 @@ def answer(connection: Connection, questions: Collection[Question]) -> Mapping[Q
     for batch in _batches(catalog):
         answers |= _answer_catalog(connection, batch)
     for question in questions:
-        match question:
-            case Normalized():
-                answers[question] = _attempt(connection, lambda asked=question: _normalize(connection, asked))
-            case Holds():
-                answers[question] = _attempt(connection, lambda asked=question: _holds(connection, asked))
-            case Explained():
-                answers[question] = _attempt(connection, lambda asked=question: _explain(connection, asked))
-            case _:
-                pass
+        ask = _asker(connection, question)
+        if ask is not None:
+            answers[question] = _attempt(connection, ask)
     return answers
+
+
+def _asker(connection: Connection, question: Question) -> Callable[[], Any] | None:
+    match question:
+        case Normalized():
+            return lambda: _normalize(connection, question)
+        case Holds():
+            return lambda: _holds(connection, question)
+        case Explained():
+            return lambda: _explain(connection, question)
+        case _:
+            return None
 
 
 def _batches(questions: Iterable[Catalog]) -> Iterable[list[Catalog]]:
@@ -70,7 +76,7 @@ def _normalize(connection: Connection, question: Normalized) -> tuple[str, ...]:
     statement = sql.SQL(
         "/* dbtune */ explain (verbose, costs off, format json) select {} from only {} where false"
     ).format(
-        sql.SQL(", ").join(sql.SQL("({}\n)").format(sql.SQL(text)) for text in question.expressions),  # type: ignore[arg-type]
+        sql.SQL(", ").join(sql.SQL("({}\n)").format(sql.SQL(text)) for text in question.expressions),
         sql.Identifier(*question.table),
     )
     row = connection.cursor(binary=True).execute(statement).fetchone()
@@ -96,10 +102,10 @@ def _explain_once(connection: Connection, question: Explained) -> dict[str, Any]
         return _explain_generic_by_prepare(connection, question)
     if generic:
         options.append("generic_plan")
-    # Not the binary format here: GENERIC_PLAN refuses statements that were given parameters.
     cursor = psycopg.RawCursor(connection)
     statement = f"/* dbtune */ explain ({', '.join(options)}) {question.sql}".encode()
-    row = cursor.execute(statement, question.params or None).fetchone()
+    # Binary forces the extended protocol, as in _holds. GENERIC_PLAN must do without: there, $1 has no value to bind.
+    row = cursor.execute(statement, question.params or None, binary=not generic).fetchone()
     plan: Any = row[0] if row else None
     found: dict[str, Any] = plan[0]
     return found
