@@ -1,0 +1,83 @@
+"""A capture as the JSON document `dbtune.baseline/1`, and back, with everything checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from dbtune.baseline.capture import SCHEMA, Capture
+from dbtune.core.errors import Misused
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_name(name: str) -> str:
+    """A baseline's name becomes a file's: no separators, no leading dot. Raises Misused."""
+    if not _NAME.fullmatch(name):
+        raise Misused(
+            f"{name!r} is not a name for a baseline",
+            hint="use letters, digits, dot, dash and underscore, at most 100 of them, beginning with a letter or digit",
+        )
+    return name
+
+
+def to_json(capture: Capture) -> str:
+    """Zeros and other defaults are left out: most counters of most statements are zero."""
+    return _adapter().dump_json(capture, exclude_defaults=True, by_alias=True).decode() + "\n"
+
+
+def from_json(text: str | bytes, source: str) -> Capture:
+    """Raises Misused, naming `source`, for a document that is truncated, foreign, newer or impossible."""
+    from pydantic import ValidationError
+
+    hint = "capture it again with `dbtune baseline capture NAME`"
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Misused(f"{source} is not a complete JSON document: {error}", hint=hint) from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, str) or not schema.startswith("dbtune.baseline/"):
+        raise Misused(f"{source} is not a baseline of dbtune (its schema is {schema!r})", hint=hint)
+    if schema != SCHEMA:
+        raise Misused(
+            f"{source} has the format {schema}, this dbtune reads {SCHEMA}", hint="read it with a newer dbtune"
+        )
+    try:
+        capture = _adapter().validate_python(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Misused(f"{source} is damaged at {where}: {first['msg']}", hint=hint) from error
+    _check_numbers(capture, source)
+    return capture
+
+
+def _check_numbers(capture: Capture, source: str) -> None:
+    """Times that cannot be: negative, not finite, or snapshots that run backwards."""
+    offsets = [snapshot.offset_s for snapshot in capture.snapshots]
+    if any(later <= earlier for earlier, later in pairwise(offsets)):
+        raise Misused(f"{source}: its snapshots are not in the order of time", hint="capture it again")
+    for timing in capture.timings:
+        if any(not math.isfinite(value) or value < 0 for value in timing.values_s):
+            raise Misused(f"{source}: the timing {timing.name!r} has a time that cannot be", hint="capture it again")
+    for figure in capture.figures:
+        if not all(math.isfinite(value) for value in figure.blocks):
+            raise Misused(f"{source}: the figure {figure.name!r} is not finite", hint="capture it again")
+
+
+def _refuse_constant(constant: str) -> Any:  # noqa: ANN401 - json's own signature
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
+@cache
+def _adapter() -> TypeAdapter[Capture]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Capture)

@@ -1,0 +1,164 @@
+"""Intervals for block means, percentiles and pairs of counters. The replicate is the block, never the single call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dbtune.baseline.student import t_quantile
+
+CONFIDENCE = 0.95
+_Z = 1.959963984540054
+MIN_CALLS = 30
+"""Fewer calls than this on either side of only two snapshots give no verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A change from before to after: `size` is ln(after / before), or a plain difference for shares.
+
+    `error` is its standard error, `df` its degrees of freedom; `spread` the standard deviation of one block.
+    """
+
+    size: float
+    error: float
+    df: float
+    spread: float = 0.0
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        if self.error == 0:
+            return Interval(self.size, self.size)
+        half = t_quantile(0.5 + confidence / 2, self.df) * self.error
+        return Interval(self.size - half, self.size + half)
+
+
+def mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def variance(values: Sequence[float]) -> float:
+    """The sample variance, by two passes."""
+    center = mean(values)
+    return math.fsum((value - center) ** 2 for value in values) / (len(values) - 1)
+
+
+def median(values: Sequence[float]) -> float:
+    return quantile(sorted(values), 0.5)
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The quantile of sorted values by linear interpolation at share * (n - 1), as k6 does it."""
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def samples_needed(share: float) -> int:
+    """The smallest n with a finite 95 % interval: below it the largest sample may lie under the quantile.
+
+    36 for p90, 72 for p95, 368 for p99, 3688 for p99.9: share ** n <= 0.025.
+    """
+    far = max(share, 1 - share)
+    return math.ceil(math.log((1 - CONFIDENCE) / 2) / math.log(far))
+
+
+def quantile_interval(ordered: Sequence[float], share: float) -> Interval | None:
+    """The order-statistic interval: the values at the ranks nq ± 1.96·√(nq(1 - q)). None with too few samples."""
+    n = len(ordered)
+    if n < samples_needed(share):
+        return None
+    center, reach = n * share, _Z * math.sqrt(n * share * (1 - share))
+    low = max(math.floor(center - reach), 1)
+    high = min(math.ceil(center + reach), n)
+    return Interval(ordered[low - 1], ordered[high - 1])
+
+
+def mean_interval(blocks: Sequence[float]) -> Interval | None:
+    """The t interval of the geometric mean of positive block values. None below two blocks."""
+    if len(blocks) < 2 or min(blocks) <= 0:
+        return None
+    logs = [math.log(value) for value in blocks]
+    half = t_quantile(0.5 + CONFIDENCE / 2, len(logs) - 1) * math.sqrt(variance(logs) / len(logs))
+    return Interval(math.exp(mean(logs) - half), math.exp(mean(logs) + half))
+
+
+def paired_effect(before: Sequence[float], after: Sequence[float]) -> Effect:
+    """Interleaved blocks: ln ratios per pair, t over the pairs. Drift falls on both sides alike, nothing is assumed."""
+    ratios = [math.log(new / old) for old, new in zip(before, after, strict=True)]
+    spread = math.sqrt(variance(ratios))
+    return Effect(mean(ratios), spread / math.sqrt(len(ratios)), len(ratios) - 1, spread)
+
+
+def block_effect(before: Sequence[float], after: Sequence[float], noise: float) -> Effect:
+    """K windows a side, one side after the other: Welch's t over ln block means, with the noise between runs.
+
+    What changes between two runs (`noise`, the standard deviation of a run's level) shows in no block of either
+    run; without it 5 % of drift is called a change in half of all cases. It widens the error by 2·noise².
+    """
+    return _welch([math.log(value) for value in before], [math.log(value) for value in after], 2 * noise**2)
+
+
+def share_effect(before: Sequence[float], after: Sequence[float], noise: float) -> Effect:
+    """As `block_effect` for shares between 0 and 1, as a plain difference; `noise` is that of the odds."""
+    drift = math.fsum((noise * mean(side) * (1 - mean(side))) ** 2 for side in (before, after))
+    return _welch(before, after, drift)
+
+
+def _welch(before: Sequence[float], after: Sequence[float], drift: float) -> Effect:
+    parts = [(variance(side) / len(side), len(side) - 1) for side in (before, after)]
+    sampling = math.fsum(part for part, _ in parts)
+    total = sampling + drift
+    # Welch and Satterthwaite: the assumed part is known, so it has no degrees of freedom to lose.
+    lost = math.fsum(part**2 / df for part, df in parts)
+    df = total**2 / lost if lost > 0 else math.inf
+    spread = math.sqrt(max(variance(before), variance(after)))
+    return Effect(mean(after) - mean(before), math.sqrt(total), df, spread)
+
+
+def quantile_effect(before: Sequence[float], after: Sequence[float], share: float, noise: float) -> Effect | None:
+    """The change of one percentile of sorted values; its error from both order-statistic intervals.
+
+    None where either side has too few samples for a finite interval, or a zero within it.
+    """
+    sides = (quantile_interval(before, share), quantile_interval(after, share))
+    variance_sum = 2 * noise**2
+    for side in sides:
+        if side is None or side.low <= 0:
+            return None
+        variance_sum += (math.log(side.high / side.low) / (2 * _Z)) ** 2
+    size = math.log(quantile(after, share) / quantile(before, share))
+    return Effect(size, math.sqrt(variance_sum), math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Calls, their mean and their sample standard deviation, of one window."""
+
+    calls: int
+    mean: float
+    deviation: float
+
+
+def moments_effect(before: Moments, after: Moments, noise: float) -> Effect | None:
+    """Only two snapshots a side: SE² = s1²/(n1·m1²) + s2²/(n2·m2²) + 2τ². None below 30 calls or for a zero mean."""
+    if min(before.calls, after.calls) < MIN_CALLS or min(before.mean, after.mean) <= 0:
+        return None
+    error = 2 * noise**2
+    for side in (before, after):
+        error += side.deviation**2 / (side.calls * side.mean**2)
+    return Effect(math.log(after.mean / before.mean), math.sqrt(error), math.inf)
+
+
+def geometric_mean(ratios: Sequence[float]) -> float | None:
+    """None for no ratios, or where one of them is not positive."""
+    if not ratios or min(ratios) <= 0:
+        return None
+    return math.exp(mean([math.log(ratio) for ratio in ratios]))
