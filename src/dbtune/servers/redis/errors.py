@@ -58,6 +58,10 @@ def server_error(error: exceptions.RedisError, doing: str) -> DbtuneError:
         return Unsupported(f"{doing}: {text}", hint="this is a replica: connect to the primary")
     if isinstance(error, exceptions.MovedError | exceptions.AskError | exceptions.ClusterError):
         return Unsupported(f"{doing}: the server is a node of a cluster: {text}", hint="name a standalone server")
+    if isinstance(error, exceptions.BusyLoadingError):
+        return Unreachable(
+            f"{doing}: the server is still loading its data", hint="wait until it has; then run it again"
+        )
     if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
         return Unreachable(f"{doing}: the connection was lost: {text}", hint="look into the server's log; run it again")
     if "unknown command" in text.lower() or "unknown subcommand" in text.lower():
