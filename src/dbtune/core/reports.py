@@ -77,6 +77,30 @@ class RunReport:
         return counts
 
 
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """One run in the journal. `ended_at` is None while it runs and after it was killed; `steps` is how many it had."""
+
+    run_id: str
+    playbook: str
+    command: Literal["apply", "rollback"]
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+    user: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryReport:
+    """The journal of one database, newest run first."""
+
+    target: str
+    started_at: datetime
+    duration_s: float
+    runs: tuple[RunEntry, ...]
+
+
 def envelope(schema: str, target: str, started_at: datetime, duration_s: float) -> dict[str, Any]:
     """The five keys that every JSON document begins with. `schema` is the name with its version, `dbtune.plan/1`."""
     return {
