@@ -42,6 +42,11 @@ def _run() -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return 0
+    except SystemExit as leaving:
+        # Typer leaves so when the reader of its help went away, which is no failure.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return 0
+        raise
     except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, not a traceback
         _trace()
         _complain(f"dbtune failed unexpectedly: {type(error).__name__}: {error}", "run with --debug for the traceback")
