@@ -67,6 +67,9 @@ class RunReport:
     steps: tuple[StepReport, ...]
     run_id: str | None = None
     playbook_hash: str | None = None
+    exit_code: int = 0
+    """What the process should return: 0, or the code of the worst that happened (design: exit codes)."""
+    interrupted: bool = False
 
     @property
     def summary(self) -> dict[str, int]:

@@ -137,7 +137,7 @@ class CacheWarm(Step):
         found = WarmMarker.load(answer)
         if found is None:
             return Verdict(ok=False, reason="not warmed, or due again", after=_state(None))
-        if found.fingerprint != self._fingerprint():
+        if found.fingerprint != self.fingerprint():
             return Verdict(ok=False, reason="warmed by another version of this step", after=_state(found))
         return Verdict(ok=True, after=_state(found))
 
@@ -149,14 +149,11 @@ class CacheWarm(Step):
         """The marker of this very step, if it still stands: it expires when the step is due again."""
         answer = facts[self._marker(facts)]
         found = None if isinstance(answer, Failed) else WarmMarker.load(answer)
-        return found if found is not None and found.fingerprint == self._fingerprint() else None
+        return found if found is not None and found.fingerprint == self.fingerprint() else None
 
     def _marker(self, facts: Facts) -> CachedValue:
         """Two playbooks, or two databases, share a marker only where they would write the same keys from the same."""
         return CachedValue(PREFIX + _digest(facts.server.database, self.key, self.query, self.value))
-
-    def _fingerprint(self) -> str:
-        return _digest(self.key, self.query, self.value, self.ttl, self.jitter, self.tags, self.every)
 
     def _warming(self, facts: Facts) -> WarmKeys:
         return WarmKeys(
@@ -166,7 +163,7 @@ class CacheWarm(Step):
             jitter=self.jitter,
             tags=self.tags,
             marker=self._marker(facts).key,
-            fingerprint=self._fingerprint(),
+            fingerprint=self.fingerprint(),
             fresh_for_s=self._fresh_for_s,
             value=self.value,
         )

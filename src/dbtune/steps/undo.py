@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dbtune.core.actions import Action, DropIndex, RunSql, SetSetting
 from dbtune.core.identifiers import quote
-from dbtune.core.questions import Facts, Failed, Holds, Question
+from dbtune.core.questions import Catalog, Facts, Failed, Holds, Question
 from dbtune.steps import index_catalog as catalog
 from dbtune.steps.index_catalog import IndexRow
 from dbtune.steps.parameters import Wanted
@@ -89,5 +89,5 @@ def _laid_down(action: SetSetting) -> Wanted:
     return Wanted(action.name, action.expected or "", action.scope, action.role)
 
 
-def _ask_for_indexes(action: DropIndex) -> catalog.Catalog:
+def _ask_for_indexes(action: DropIndex) -> Catalog:
     return catalog.ask_for(quote(action.table.schema, action.table.name))

@@ -200,7 +200,7 @@ class Building:
         except (DbtuneError, psycopg.Error) as failure:
             command = statements.drop_index(self._index).as_string()
             raise ChangeFailed(
-                f"building {self._index} ended ({reason!s:.200}), and its invalid index could not be removed: {failure}",
+                f"building {self._index} ended ({reason!s:.200}), and what it left could not be removed: {failure}",
                 hint=f"the next apply removes them; or run: {command};",
             ) from failure
 
