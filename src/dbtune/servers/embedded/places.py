@@ -112,10 +112,9 @@ def _end(record: Path, descriptor: int) -> None:
     """Ends the process that the record names, if it is still the same one, and removes the server's directory."""
     text = os.pread(descriptor, 4096, 0)
     with contextlib.suppress(ValueError):
-        known = json.loads(text) if text else {}
-        pid, started = known.get("pid"), known.get("started")
-        if isinstance(pid, int) and isinstance(started, str):
-            _end_process(pid, started)
+        match json.loads(text):
+            case {"pid": int(pid), "started": str(started)} if pid > 1:
+                _end_process(pid, started)
     remove(str(record.with_suffix("")))
     record.unlink(missing_ok=True)
 
