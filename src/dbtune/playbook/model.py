@@ -37,6 +37,16 @@ class PlaybookStep:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheEvent:
+    """What an event makes stale: keys and glob patterns with `{field}` placeholders, and tags."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Playbook:
     """`hash` covers the rendered content: variables and environment included."""
 
@@ -45,3 +55,5 @@ class Playbook:
     hash: str
     steps: tuple[PlaybookStep, ...]
     vars: Mapping[str, Any] = field(default_factory=dict)
+    description: str | None = None
+    events: tuple[CacheEvent, ...] = ()
