@@ -1,0 +1,214 @@
+"""Timings, figures and counters of two captures as judged metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from dbtune.baseline import statistics
+from dbtune.baseline.capture import Better, Capture, Figure, Timing
+from dbtune.baseline.outcome import Metric
+from dbtune.baseline.statistics import Effect, Interval
+from dbtune.baseline.verdict import judge, margin_of
+from dbtune.baseline.windows import DatabaseDelta, database_windows, redis_hit_rates
+
+_TAILS = (("p95", 0.95), ("p99", 0.99))
+_MIN_BLOCKS = 3
+"""Two blocks a side give an interval that says nothing."""
+_QUIET = 50
+"""Transactions a window: below this dbtune's own statements are a good part of what was counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How to judge: the `margin`, and the standard deviation of a run's level (`noise`).
+
+    `interleaved`: the blocks of both sides took turns, so they pair up and no noise between runs is assumed.
+    """
+
+    margin: float
+    noise: float
+    interleaved: bool = False
+
+
+def judged(metric: Metric, effect: Effect | None, rules: Rules, reason: str | None = None) -> Metric:
+    """`metric` with its change, interval and verdict; inconclusive for `reason` where there is no effect."""
+    if effect is None:
+        return replace(metric, verdict="inconclusive", reason=reason, change=_plain_change(metric))
+    share = metric.unit == "share"
+    result = judge(effect, margin_of(rules.margin, share=share), metric.better, noise=rules.noise)
+    interval = effect.interval()
+    return replace(
+        metric,
+        change=_change(effect.size, share=share),
+        interval=Interval(_change(interval.low, share=share), _change(interval.high, share=share)),
+        verdict=result.verdict,
+        p=result.p,
+        p_beyond=result.p_beyond,
+        missing=result.missing,
+        reason=reason,
+    )
+
+
+def block_metric(
+    name: str, unit: str, better: Better, sides: tuple[Sequence[float], Sequence[float]], rules: Rules
+) -> Metric:
+    """One value per block; `sides` are before and after."""
+    before, after = sides
+    share = unit == "share"
+    average = statistics.mean if share else _typical
+    metric = Metric(
+        name, unit, better, average(before) if before else None, average(after) if after else None, "inconclusive",
+        n_before=len(before), n_after=len(after),
+        before_interval=None if share else statistics.mean_interval(before),
+        after_interval=None if share else statistics.mean_interval(after),
+    )  # fmt: skip
+    if min(len(before), len(after)) < _MIN_BLOCKS:
+        return judged(metric, None, rules, f"fewer than {_MIN_BLOCKS} blocks on a side")
+    if share:
+        return judged(metric, statistics.share_effect(before, after, rules.noise), rules)
+    if not any(before) and not any(after):
+        return judged(metric, Effect(0.0, 0.0, math.inf), rules)
+    if min(*before, *after) <= 0:
+        return judged(metric, None, rules, "a block is zero: there is no ratio to judge")
+    if rules.interleaved and len(before) == len(after):
+        return judged(metric, statistics.paired_effect(before, after), rules)
+    return judged(metric, statistics.block_effect(before, after, rules.noise), rules)
+
+
+def timing_metrics(before: Timing, after: Timing, rules: Rules) -> Iterator[Metric]:
+    """P50 over block medians, P95 and P99 over order statistics, and the maximum, which nothing can judge."""
+    old, new = sorted(before.values_s), sorted(after.values_s)
+    foreign = None
+    if before.engine != after.engine:
+        foreign = f"measured by {before.engine}, then {after.engine}: no verdict across engines"
+    yield _refused(_median_metric(before, after, old, new, rules), foreign)
+    for label, share in _TAILS:
+        yield _refused(_tail_metric(f"{before.name}.{label}", share, old, new, rules), foreign)
+    yield replace(
+        _side_metric(f"{before.name}.max", 1.0, old, new), reason="a maximum has no interval", informative=True
+    )
+
+
+def _median_metric(before: Timing, after: Timing, old: Sequence[float], new: Sequence[float], rules: Rules) -> Metric:
+    medians = [tuple(statistics.median(block) for block in side.blocks if block) for side in (before, after)]
+    metric = _side_metric(f"{before.name}.p50", 0.5, old, new)
+    if min(len(side) for side in medians) < _MIN_BLOCKS or min(*medians[0], *medians[1]) <= 0:
+        return _tail_metric(metric.name, 0.5, old, new, rules)
+    judged_blocks = block_metric(metric.name, "s", "lower", (medians[0], medians[1]), rules)
+    # The figures shown are the percentiles of all samples; the blocks decide about the change.
+    return replace(
+        judged_blocks,
+        before=metric.before,
+        after=metric.after,
+        before_interval=metric.before_interval,
+        after_interval=metric.after_interval,
+    )
+
+
+def _tail_metric(name: str, share: float, old: Sequence[float], new: Sequence[float], rules: Rules) -> Metric:
+    metric = _side_metric(name, share, old, new)
+    if not old or not new:
+        return judged(metric, None, rules, "no samples on a side")
+    effect = statistics.quantile_effect(old, new, share, rules.noise)
+    if effect is not None:
+        return judged(metric, effect, rules)
+    needed = statistics.samples_needed(share)
+    if min(len(old), len(new)) < needed:
+        metric = replace(metric, missing=f"{needed} samples a side")
+        return judged(metric, None, rules, f"fewer than {needed} samples on a side give no finite interval")
+    return judged(metric, None, rules, "a time of zero: there is no ratio to judge")
+
+
+def _side_metric(name: str, share: float, old: Sequence[float], new: Sequence[float]) -> Metric:
+    metric = Metric(
+        name, "s", "lower",
+        statistics.quantile(old, share) if old else None,
+        statistics.quantile(new, share) if new else None,
+        "inconclusive", n_before=len(old), n_after=len(new),
+        before_interval=statistics.quantile_interval(old, share) if share < 1 else None,
+        after_interval=statistics.quantile_interval(new, share) if share < 1 else None,
+    )  # fmt: skip
+    return replace(metric, change=_plain_change(metric))
+
+
+def figure_metric(before: Figure, after: Figure, rules: Rules) -> Metric:
+    """An exact count is compared as it is (it needs no test), any other figure by its blocks."""
+    if before.exact and after.exact and before.blocks and after.blocks:
+        old, new = statistics.mean(before.blocks), statistics.mean(after.blocks)
+        change = _exact_change(old, new, share=before.unit == "share")
+        better = change < 0 if before.better == "lower" else change > 0
+        metric = Metric(
+            before.name, before.unit, before.better, old, new,
+            "no_change" if change == 0 else "improved" if better else "regressed",
+            change=change if math.isfinite(change) else None,
+            interval=Interval(change, change) if math.isfinite(change) else None,
+            n_before=len(before.blocks), n_after=len(after.blocks), exact=True,
+        )  # fmt: skip
+    else:
+        metric = block_metric(before.name, before.unit, before.better, (before.blocks, after.blocks), rules)
+    foreign = f"measured by {before.engine}, then {after.engine}: no verdict across engines"
+    return _refused(metric, foreign if before.engine != after.engine else None)
+
+
+def counter_metrics(before: Capture, after: Capture, rules: Rules) -> Iterator[Metric]:
+    """From pg_stat_database and Redis INFO; nothing where either side has no usable window."""
+    (old, old_why), (new, new_why) = database_windows(before), database_windows(after)
+    if old_why is None and new_why is None:
+        yield from _database_metrics(old, new, rules)
+    (cached, cached_why), (warmed, warmed_why) = redis_hit_rates(before), redis_hit_rates(after)
+    if cached_why is None and warmed_why is None:
+        yield block_metric("redis.hit_rate", "share", "higher", (cached, warmed), rules)
+
+
+def _database_metrics(old: Sequence[DatabaseDelta], new: Sequence[DatabaseDelta], rules: Rules) -> Iterator[Metric]:
+    """Per transaction, so that more traffic is not taken for more work."""
+    busy = [[window for window in side if window.transactions >= _QUIET] for side in (old, new)]
+    if not all(busy):
+        return
+
+    def sides(value: Callable[[DatabaseDelta], float]) -> tuple[list[float], list[float]]:
+        return [value(window) for window in busy[0]], [value(window) for window in busy[1]]
+
+    hits = sides(lambda window: window.blocks_hit / max(window.blocks, 1))
+    yield block_metric("database.buffer_hits", "share", "higher", hits, rules)
+    blocks = sides(lambda window: window.blocks / window.transactions)
+    yield block_metric("database.blocks_per_transaction", "blocks", "lower", blocks, rules)
+    spilled = sides(lambda window: window.temp_bytes / window.transactions)
+    if any(spilled[0]) or any(spilled[1]):
+        yield block_metric("database.temp_per_transaction", "B", "lower", spilled, rules)
+    failed = sides(lambda window: window.rollbacks / window.transactions)
+    yield block_metric("database.rollbacks", "share", "lower", failed, rules)
+
+
+def _refused(metric: Metric, reason: str | None) -> Metric:
+    if reason is None:
+        return metric
+    return replace(
+        metric, verdict="inconclusive", reason=reason, change=None, interval=None, p=None, p_beyond=None, missing=None
+    )
+
+
+def _typical(values: Sequence[float]) -> float:
+    return statistics.geometric_mean(values) or statistics.mean(values)
+
+
+def _plain_change(metric: Metric) -> float | None:
+    if metric.before is None or metric.after is None:
+        return None
+    if metric.unit == "share":
+        return metric.after - metric.before
+    return metric.after / metric.before - 1 if metric.before > 0 else None
+
+
+def _exact_change(old: float, new: float, *, share: bool) -> float:
+    if share:
+        return new - old
+    if old == 0:
+        return 0.0 if new == 0 else math.inf
+    return new / old - 1
+
+
+def _change(size: float, *, share: bool) -> float:
+    return size if share else math.expm1(size)
