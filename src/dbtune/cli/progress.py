@@ -1,18 +1,13 @@
-"""What a person sees while waiting: on standard error, only on a terminal, and not with --quiet."""
+"""What a person sees while waiting: one line on standard error, only on a terminal, and not with --quiet."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Tell = Callable[[str, float | None], None]
-"""Called with what is being done and its share (0 to 1, None when unknown). 1 closes the line."""
-
-
-def tell_nothing(doing: str, share: float | None = None) -> None:
-    """For a pipe, a cron job and --quiet."""
+from dbtune.core.progress import Progress, silent
 
 
 def seen(*, quiet: bool) -> bool:
@@ -29,27 +24,25 @@ def say(message: str, *, quiet: bool = False) -> None:
 
 
 @contextmanager
-def shown(*, quiet: bool = False) -> Iterator[Tell]:
-    """Yields a `tell`, which keeps one line for each thing that is being done."""
+def shown(*, quiet: bool = False) -> Iterator[Progress]:
+    """Yields what long work calls; the line disappears when the work is done."""
     if not seen(quiet=quiet):
-        yield tell_nothing
+        yield silent
         return
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as Remaining
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+    from rich.table import Column
 
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")), highlight=False)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn(), Remaining())
-    lines: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, transient=True) as progress:
+    text = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    columns = (SpinnerColumn(), text, BarColumn(16), TimeElapsedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True, expand=True) as bar:
+        line = bar.add_task("", total=None)
 
-        def tell(doing: str, share: float | None = None) -> None:
-            if doing not in lines:
-                lines[doing] = progress.add_task(escape(doing), total=None)
-            if share is not None:
-                progress.update(lines[doing], total=1.0, completed=min(share, 1.0))
-            if share is not None and share >= 1:
-                progress.remove_task(lines.pop(doing))
+        def tell(text: str, fraction: float | None = None) -> None:
+            known = fraction is not None
+            bar.update(line, description=escape(text), total=1.0 if known else None, completed=fraction or 0)
 
         yield tell
