@@ -84,7 +84,9 @@ def _statement(connection: Connection, action: WarmKeys) -> sql.Composed:
 
 def _types(connection: Connection, inner: sql.Composed) -> dict[str, int]:
     """The types' oids by the names of the query's columns."""
-    described = connection.execute(sql.SQL("/* dbtune */ select * from {} limit 0").format(inner)).description
+    statement = sql.SQL("/* dbtune */ select * from {} limit 0").format(inner)
+    # Binary forces the extended protocol, which takes one statement only: no `) q; commit; drop table`.
+    described = connection.cursor(binary=True).execute(statement).description
     return {column.name: column.type_code for column in described or ()}
 
 

@@ -153,7 +153,7 @@ class _Run:
         """The cause itself when nothing had been tried yet."""
         if not self._keys + self._failed:
             return cause
-        told = f"{self._keys:,} keys were written and {self._failed:,} were not"
+        told = f"{self._keys:,} keys were written, {self._failed:,} failed"
         return WarmStopped(f"warming {self._action.key}: {told}: {cause.message}", self.ledger(), hint=cause.hint)
 
     def _chunks(self, batches: Iterator[tuple[Row, ...]]) -> Iterator[Chunk]:
@@ -267,7 +267,16 @@ class _Run:
 
 
 def _set(key: bytes, value: bytes, expiry_ms: int) -> bytes:
-    return packed(b"SET", key, value, b"PXAT", b"%d" % expiry_ms)
+    # Packed in one go: this is what every row passes through.
+    expiry = b"%d" % expiry_ms
+    return b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$4\r\nPXAT\r\n$%d\r\n%b\r\n" % (
+        len(key),
+        key,
+        len(value),
+        value,
+        len(expiry),
+        expiry,
+    )
 
 
 def _number(reply: Reply) -> int:
