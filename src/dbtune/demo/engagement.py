@@ -9,14 +9,14 @@ from dbtune.demo.backend import Backend
 _PAGE = 50
 
 _SCORES = """
-select content_id, sum(weight) as score from user_interactions where content_id = any(%s) group by content_id"""
+select content_id, sum(weight) as score from user_interactions where content_id = any(%s::bigint[]) group by content_id"""
 
 _SET_ONE = "update contents set engagement_score = %s where id = %s"
 
 _SET_ALL = """
 update contents set engagement_score = scored.score
 from (select batch.id, coalesce(sum(i.weight), 0) as score
-      from unnest(%s) batch (id) left join user_interactions i on i.content_id = batch.id
+      from unnest(%s::bigint[]) batch (id) left join user_interactions i on i.content_id = batch.id
       group by batch.id) scored
 where contents.id = scored.id"""
 
