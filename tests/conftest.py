@@ -217,18 +217,28 @@ def _extension_dirs(bin_dir: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
+def _docker_engine() -> Iterator[None]:
+    from docker.errors import DockerException  # type: ignore[import-untyped]
+
+    try:
+        yield
+    except DockerException as error:
+        pytest.fail(f"no Docker engine runs the server: {error}")
+
+
+@contextlib.contextmanager
 def _postgres_container() -> Iterator[str]:
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
 
     flags = " ".join(f"-c {name}={value}" for name, value in {**SETTINGS, **TEST_SETTINGS}.items())
     image = os.environ.get("DBTUNE_TEST_PG_IMAGE", "postgres:18")
-    with PostgresContainer(image, username="postgres", driver=None).with_command(flags) as container:
+    with _docker_engine(), PostgresContainer(image, username="postgres", driver=None).with_command(flags) as container:
         yield container.get_connection_url()
 
 
 @contextlib.contextmanager
 def _redis_container() -> Iterator[str]:
-    from testcontainers.redis import RedisContainer
+    from testcontainers.community.redis import RedisContainer
 
-    with RedisContainer(os.environ.get("DBTUNE_TEST_REDIS_IMAGE", "valkey/valkey:9")) as container:
+    with _docker_engine(), RedisContainer(os.environ.get("DBTUNE_TEST_REDIS_IMAGE", "valkey/valkey:9")) as container:
         yield f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}/0"
