@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dbtune.core.errors import Problem
+from dbtune.playbook.complaints import Complaints
 from dbtune.playbook.model import Position
 from dbtune.playbook.sandbox import Refusal, evaluate, parse_expression, references, word_for
 from dbtune.playbook.scalars import Value
@@ -25,21 +25,23 @@ _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 class _Outcome:
     value: Any = None
     secret: bool = False
+    broken: bool = False
     refusal: str | None = None
 
 
 @dataclass(slots=True)
 class Renderer:
-    """Renders against `values` (`vars` and `env`); `secrets` are the variables that came from the environment.
+    """Renders against `values` (`vars` and `env`); `secrets` are the variables that came from the environment,
+    `broken` those that were complained about.
 
     Every expression is evaluated once: it has no side effects, and a file may repeat it a thousand times.
     """
 
-    path: str
+    complaints: Complaints
     text: str
     values: Mapping[str, Mapping[str, Any]]
     secrets: frozenset[str] = frozenset()
-    problems: list[Problem] = field(default_factory=list)
+    broken: frozenset[str] = frozenset()
     outcomes: dict[str, _Outcome] = field(default_factory=dict)
     spent_values: int = 0
     spent_characters: int = 0
@@ -64,7 +66,7 @@ class Renderer:
             braced = "{{" in node.value or "{%" in node.value
             rendered = self.render(node) if braced else self._bare(node, node.value)
         if not isinstance(rendered, Scalar):
-            self._complain(node.position, "when must come out as true or false, and this is not a single value")
+            self.complaints.add(node.position, "when must come out as true or false, and this is not a single value")
             return None
         if rendered.broken:
             return None
@@ -73,15 +75,14 @@ class Renderer:
         truth = _TRUTH.get(rendered.text.strip().lower()) if rendered.value is not None else None
         if truth is None:
             shown = "" if rendered.secret else f", not as {quoted(rendered.text)}"
-            self._complain(node.position, f"when must come out as true or false{shown}")
+            self.complaints.add(node.position, f"when must come out as true or false{shown}")
         return truth
 
     def _bare(self, node: Scalar, source: str) -> Node:
         outcome = self._outcome(source)
         if outcome.refusal:
-            self._complain(node.position, outcome.refusal)
-            return replace(node, broken=True)
-        return self._lift(node, outcome)
+            self.complaints.add(node.position, outcome.refusal)
+        return replace(node, broken=True) if outcome.refusal or outcome.broken else self._lift(node, outcome)
 
     def _scalar(self, node: Scalar, text: str) -> Node:
         pieces: list[str] = []
@@ -110,7 +111,9 @@ class Renderer:
         pieces.append(text[end:])
         if complaints:
             for index, message in complaints:
-                self._complain(self._locate(node, index), message)
+                self.complaints.add(self._locate(node, index), message)
+            return replace(node, broken=True)
+        if any(outcome.broken for outcome in outcomes):
             return replace(node, broken=True)
         if len(outcomes) == 1 and not "".join(pieces).strip():
             return self._lift(node, outcomes[0])
@@ -120,7 +123,7 @@ class Renderer:
         parts = [pieces[0]]
         for outcome, literal in zip(outcomes, pieces[1:], strict=True):
             if outcome.value is None or not isinstance(outcome.value, str | int | float):
-                self._complain(node.position, f"{word_for(outcome.value)} cannot stand inside text")
+                self.complaints.add(node.position, f"{word_for(outcome.value)} cannot stand inside text")
                 return replace(node, broken=True)
             parts += [as_text(outcome.value), literal]
         text = "".join(parts)
@@ -147,7 +150,7 @@ class Renderer:
         self.spent_values += values
         self.spent_characters += characters
         if within and (self.spent_values > MAX_VALUES or self.spent_characters > MAX_CHARACTERS):
-            self._complain(node.position, "the expressions of this playbook yield far more than a playbook holds")
+            self.complaints.add(node.position, "the expressions of this playbook yield far more than a playbook holds")
         return self.spent_values <= MAX_VALUES and self.spent_characters <= MAX_CHARACTERS
 
     def _outcome(self, source: str) -> _Outcome:
@@ -170,6 +173,8 @@ class Renderer:
         paths = references(parse_expression(source.strip()))
         for path, guarded in paths:
             self._look_up(path, guarded=guarded)
+        if any(path[0] == "vars" and path[1] in self.broken for path, _ in paths):
+            return _Outcome(broken=True)
         secret = any(path[0] == "env" or path[1] in self.secrets for path, _ in paths)
         return _Outcome(evaluate(source.strip(), self.values, secret=secret), secret)
 
@@ -206,9 +211,6 @@ class Renderer:
             if offset < 0:
                 return node.position
         return Position(self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset))
-
-    def _complain(self, position: Position, message: str) -> None:
-        self.problems.append(Problem(self.path, position.line, position.column, message))
 
 
 def as_text(value: Value) -> str:

@@ -90,6 +90,28 @@ def plain(node: Node) -> Any:  # noqa: ANN401 - a JSON-like value
     return {key: plain(entry.value) for key, entry in node.entries.items()}
 
 
+def scalars(node: Node) -> Iterator[Scalar]:
+    """Every scalar inside, the node itself included."""
+    if isinstance(node, Scalar):
+        yield node
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from scalars(item)
+    else:
+        for entry in node.entries.values():
+            yield from scalars(entry.value)
+
+
+def is_secret(node: Node) -> bool:
+    """Whether anything inside comes from the environment."""
+    return any(scalar.secret for scalar in scalars(node))
+
+
+def is_broken(node: Node) -> bool:
+    """Whether anything inside was complained about already."""
+    return any(scalar.broken for scalar in scalars(node))
+
+
 def parse(path: str, text: str) -> tuple[Node, tuple[Problem, ...]]:
     """The tree of the only document in `text`, and what can be complained about without giving up.
 
