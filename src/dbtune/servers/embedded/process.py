@@ -78,6 +78,7 @@ def running(program: Program, place: Place, account: Account | None, is_ready: C
     )
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and script
         [sys.executable, "-I", "-S", guardian.__file__],
+        bufsize=0,  # select() must see whatever has not been read
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
