@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-SCHEMA = "dbtune.baseline/1"
+SCHEMA: Final = "dbtune.baseline/1"
 OWN_MARK = "/* dbtune */"
 """Stands before and after each of dbtune's own statements: PostgreSQL 18 drops a leading comment from the text."""
 

@@ -85,7 +85,7 @@ def timing_metrics(before: Timing, after: Timing, rules: Rules) -> Iterator[Metr
         foreign = f"measured by {before.engine}, then {after.engine}: no verdict across engines"
     yield _refused(_median_metric(before, after, old, new, rules), foreign)
     for label, share in _TAILS:
-        yield _refused(_tail_metric(f"{before.name}.{label}", share, old, new, rules), foreign)
+        yield _refused(_tail_metric(f"{before.name}.{label}", share, (before, after), rules), foreign)
     yield replace(
         _side_metric(f"{before.name}.max", 1.0, old, new), reason="a maximum has no interval", informative=True
     )
@@ -95,7 +95,7 @@ def _median_metric(before: Timing, after: Timing, old: Sequence[float], new: Seq
     medians = [tuple(statistics.median(block) for block in side.blocks if block) for side in (before, after)]
     metric = _side_metric(f"{before.name}.p50", 0.5, old, new)
     if min(len(side) for side in medians) < _MIN_BLOCKS or min(*medians[0], *medians[1]) <= 0:
-        return _tail_metric(metric.name, 0.5, old, new, rules)
+        return _tail_metric(metric.name, 0.5, (before, after), rules)
     judged_blocks = block_metric(metric.name, "s", "lower", (medians[0], medians[1]), rules)
     # The figures shown are the percentiles of all samples; the blocks decide about the change.
     return replace(
@@ -107,11 +107,12 @@ def _median_metric(before: Timing, after: Timing, old: Sequence[float], new: Seq
     )
 
 
-def _tail_metric(name: str, share: float, old: Sequence[float], new: Sequence[float], rules: Rules) -> Metric:
+def _tail_metric(name: str, share: float, sides: tuple[Timing, Timing], rules: Rules) -> Metric:
+    old, new = (sorted(side.values_s) for side in sides)
     metric = _side_metric(name, share, old, new)
     if not old or not new:
         return judged(metric, None, rules, "no samples on a side")
-    effect = statistics.quantile_effect(old, new, share, rules.noise)
+    effect = statistics.quantile_effect(sides[0].blocks, sides[1].blocks, share, rules.noise)
     if effect is not None:
         return judged(metric, effect, rules)
     needed = statistics.samples_needed(share)

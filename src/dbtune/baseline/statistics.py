@@ -123,19 +123,30 @@ def _welch(before: Sequence[float], after: Sequence[float], drift: float) -> Eff
     return Effect(mean(after) - mean(before), math.sqrt(total), df, spread)
 
 
-def quantile_effect(before: Sequence[float], after: Sequence[float], share: float, noise: float) -> Effect | None:
-    """The change of one percentile of sorted values; its error from both order-statistic intervals.
+Blocks = Sequence[Sequence[float]]
 
-    None where either side has too few samples for a finite interval, or a zero within it.
+
+def quantile_effect(before: Blocks, after: Blocks, share: float, noise: float) -> Effect | None:
+    """The change of one percentile of all samples; `before` and `after` hold the blocks.
+
+    Each side's error is the larger one of its order-statistic interval, which takes samples for independent, and of
+    the spread between its blocks, where a stall that hits several calls in a row shows. None where either side has
+    too few samples for a finite interval, or a zero within it.
     """
-    sides = (quantile_interval(before, share), quantile_interval(after, share))
-    variance_sum = 2 * noise**2
-    for side in sides:
-        if side is None or side.low <= 0:
+    sides = [sorted(value for block in side for value in block) for side in (before, after)]
+    squared, df = 2 * noise**2, math.inf
+    for ordered, blocks in zip(sides, (before, after), strict=True):
+        interval = quantile_interval(ordered, share)
+        if interval is None or interval.low <= 0:
             return None
-        variance_sum += (math.log(side.high / side.low) / (2 * _Z)) ** 2
-    size = math.log(quantile(after, share) / quantile(before, share))
-    return Effect(size, math.sqrt(variance_sum), math.inf)
+        by_order = (math.log(interval.high / interval.low) / (2 * _Z)) ** 2
+        logs = [math.log(quantile(sorted(block), share)) for block in blocks if block and min(block) > 0]
+        by_blocks = variance(logs) / len(logs) if len(logs) > 2 else 0.0
+        squared += max(by_order, by_blocks)
+        if by_blocks > by_order:
+            df = min(df, len(logs) - 1)
+    size = math.log(quantile(sides[1], share) / quantile(sides[0], share))
+    return Effect(size, math.sqrt(squared), df)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-# PostgreSQL 18 writes a folded list as `in ($1 /*, ... */)`: without the comment it is a list of one.
+# PostgreSQL 18 writes a list that it folded as `in ($1 /*, ... */)`; a list of one it leaves as it is.
+_FOLDED_BY_SERVER = "/*, ... */"
 _LIST = re.compile(r"\bin \( \?(?: , \?)* \)")
 _ARRAY = re.compile(r"\barray \[ \?(?: , \?)* \]")
 
@@ -27,7 +28,7 @@ _ARRAY = re.compile(r"\barray \[ \?(?: , \?)* \]")
 def normalize(text: str) -> str:
     """Lower case outside quotes, one space between tokens, constants and parameters as `?`, without comments."""
     words: list[str] = []
-    for match in _TOKEN.finditer(text):
+    for match in _TOKEN.finditer(text.replace(_FOLDED_BY_SERVER, ", $1")):
         kind = match.lastgroup
         if kind in ("comment", "space"):
             continue

@@ -32,7 +32,9 @@ def statement(name: str, version: int) -> str:
             best = (since, path.read_text(encoding="utf-8"))
     if best is None:
         raise FileNotFoundError(f"sql/postgres/{name}.sql")
-    return f"/* dbtune */ {best[1]}"
+    # In front for people who read pg_stat_activity; at the end because PostgreSQL 18 drops a leading comment from
+    # the text in pg_stat_statements, where baselines leave our own statements out.
+    return f"/* dbtune */ {best[1].rstrip()}\n/* dbtune */"
 
 
 def fetch(

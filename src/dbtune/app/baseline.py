@@ -1,0 +1,261 @@
+"""Capture measurements, and compare two of them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbtune import __version__
+from dbtune.app.baseline_store import DIRECTORY, load, save
+from dbtune.baseline.capture import SCHEMA, Capture, Figure, NamedPlan, Skipped, Snapshot, Timing
+from dbtune.baseline.comparison import compare as compare_captures
+from dbtune.baseline.document import check_name
+from dbtune.baseline.probes import Probe, Statement, check_names, into_blocks
+from dbtune.baseline.verdict import DEFAULT_MARGIN, DEFAULT_NOISE
+from dbtune.core.errors import Misused
+from dbtune.core.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from dbtune.app.targets import OpenTargets
+    from dbtune.baseline.outcome import Comparison
+    from dbtune.servers.postgres.counters import Counters
+    from dbtune.servers.postgres.session import Connection
+    from dbtune.servers.redis.info import Info
+
+DEFAULT_REPEAT = 50
+_MAX_REPEAT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How long counters are watched, in how many sub-windows. Zero seconds: one snapshot."""
+
+    seconds: float = 0.0
+    parts: int = 6
+
+    def __post_init__(self) -> None:
+        if self.seconds < 0 or self.parts < 1 or self.parts > 1000:
+            raise Misused("the window must be positive and have 1 to 1000 sub-windows")
+        if 0 < self.seconds < self.parts * 0.1:
+            raise Misused("a sub-window would be shorter than 100 ms", hint="a longer --window or fewer --windows")
+
+
+NO_WINDOW = Window()
+
+
+class Recording:
+    """Counters being watched by someone who makes the traffic: `snapshot()` before, between and after its blocks."""
+
+    def __init__(self, counters: Counters, read_info: Callable[[], Info] | None) -> None:
+        self._counters = counters
+        self._read_info = read_info
+        self._started = time.monotonic()
+        self._snapshots: list[Snapshot] = []
+        self._redis: str | None = None
+        self.started_at = datetime.now(UTC)
+
+    def snapshot(self) -> None:
+        """All counters at this moment; well under a second."""
+        pieces = self._counters.read()
+        info = self._read_info() if self._read_info is not None else None
+        self._redis = info.version if info is not None else None
+        self._snapshots.append(
+            Snapshot(
+                at=datetime.now(UTC),
+                offset_s=time.monotonic() - self._started,
+                statements=pieces.statements,
+                database=pieces.database,
+                tables=pieces.tables,
+                indexes=pieces.indexes,
+                instance=pieces.instance,
+                redis=info.counters if info else None,
+                redis_run_id=info.run_id if info else None,
+            )
+        )
+
+    def finish(
+        self,
+        name: str,
+        target: str,
+        *,
+        timings: Sequence[Timing] = (),
+        figures: Sequence[Figure] = (),
+        plans: Sequence[NamedPlan] = (),
+        skipped: Sequence[Skipped] = (),
+    ) -> Capture:
+        """The capture, with what was measured beside the counters. Texts are read now, once."""
+        texts = self._counters.texts()
+        rows = [row for shot in self._snapshots if shot.statements is not None for row in shot.statements.rows]
+        queryids = {row.queryid for row in rows}
+        return Capture(
+            schema=SCHEMA,
+            dbtune=__version__,
+            name=check_name(name),
+            target=target,
+            started_at=self.started_at,
+            duration_s=time.monotonic() - self._started,
+            fingerprint=self._counters.fingerprint(self._redis),
+            snapshots=tuple(self._snapshots),
+            texts={queryid: text for queryid, text in texts.items() if queryid in queryids},
+            users=self._counters.users(row.userid for row in rows),
+            plans=tuple(plans),
+            timings=tuple(timings),
+            figures=tuple(figures),
+            skipped=(*self._counters.skipped, *skipped),
+        )
+
+
+@contextlib.contextmanager
+def recording(targets: OpenTargets) -> Iterator[Recording]:
+    """For callers that make the traffic themselves, such as the demo: snapshots around blocks, then `finish`."""
+    from dbtune.servers.postgres.counters import Counters
+    from dbtune.servers.postgres.session import connect
+    from dbtune.servers.redis.info import info_reader
+
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(contextlib.closing(connect(targets.postgres or "")))
+        read_info = stack.enter_context(info_reader(targets.redis)) if targets.redis else None
+        yield Recording(Counters(connection), read_info)
+
+
+def capture(
+    name: str,
+    targets: OpenTargets,
+    *,
+    window: Window = NO_WINDOW,
+    probes: Sequence[Probe] = (),
+    statements: Sequence[Statement] = (),
+    repeat: int = DEFAULT_REPEAT,
+    allow_writes: bool = False,
+    directory: Path | None = DIRECTORY,
+    progress: Progress = silent,
+) -> Capture:
+    """Watches the counters for the window, then captures plans and times the probes; stores it unless `directory`
+    is None.
+
+    Probes come after the window, so that the counters show the application's traffic and not ours.
+    """
+    from dbtune.servers.postgres.errors import describe_target
+
+    check_name(name)
+    check_names(probes)
+    if not 1 <= repeat <= _MAX_REPEAT:
+        raise Misused(f"--repeat {repeat} is not between 1 and {_MAX_REPEAT}")
+    flows = {probe.name: _flow(probe.flow, targets) for probe in probes if probe.flow is not None}
+    with recording(targets) as record:
+        _watch(record, window, progress)
+        plans, skipped = _plans(targets.postgres or "", statements)
+        timings = _time(targets.postgres or "", probes, flows, repeat, allow_writes=allow_writes, progress=progress)
+        found = record.finish(
+            name, describe_target(targets.postgres or ""), timings=timings, plans=plans, skipped=skipped
+        )
+    if directory is not None:
+        save(found, directory)
+    return found
+
+
+def compare(
+    before: str | Capture,
+    after: str | Capture,
+    *,
+    directory: Path = DIRECTORY,
+    margin: float = DEFAULT_MARGIN,
+    noise: float = DEFAULT_NOISE,
+    interleaved: bool = False,
+    across_servers: bool = False,
+) -> Comparison:
+    """Judges `after` against `before`, each a capture or the name of a stored one. Raises Misused."""
+    started_at, start = datetime.now(UTC), time.monotonic()
+    old = load(before, directory) if isinstance(before, str) else before
+    new = load(after, directory) if isinstance(after, str) else after
+    found = compare_captures(
+        old, new,
+        margin=margin, noise=noise, interleaved=interleaved, across_servers=across_servers, started_at=started_at,
+    )  # fmt: skip
+    return replace(found, duration_s=time.monotonic() - start)
+
+
+def _watch(record: Recording, window: Window, progress: Progress) -> None:
+    record.snapshot()
+    start = time.monotonic()
+    for part in range(1, window.parts + 1 if window.seconds else 1):
+        while (left := start + window.seconds * part / window.parts - time.monotonic()) > 0:
+            progress("watching the counters", 1 - (start + window.seconds - time.monotonic()) / window.seconds)
+            time.sleep(min(left, 0.2))
+        record.snapshot()
+
+
+def _plans(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPlan], list[Skipped]]:
+    """A statement that cannot be explained is skipped with its reason: the rest of the capture is worth having."""
+    from dbtune.core.questions import Explained, Failed
+    from dbtune.servers.postgres.answers import answer
+    from dbtune.servers.postgres.session import connect
+
+    plans: list[NamedPlan] = []
+    skipped: list[Skipped] = []
+    if not statements:
+        return plans, skipped
+    with contextlib.closing(connect(dsn)) as connection:
+        for statement in statements:
+            question = Explained(statement.sql)
+            found: Any = answer(connection, [question])[question]
+            if isinstance(found, Failed):
+                skipped.append(Skipped(f"plan of {statement.name}", found.reason, found.hint))
+            else:
+                plans.append(NamedPlan(statement.name, statement.sql, found))
+    return plans, skipped
+
+
+def _time(
+    dsn: str,
+    probes: Sequence[Probe],
+    flows: Mapping[str, Callable[[], object]],
+    repeat: int,
+    *,
+    allow_writes: bool,
+    progress: Progress,
+) -> list[Timing]:
+    from dbtune.servers.postgres.session import connect
+    from dbtune.servers.postgres.timing import time_calls, time_statement
+
+    timings = []
+    with contextlib.ExitStack() as stack:
+        session: Connection | None = None
+        for probe in probes:
+            times = probe.repeat or repeat
+            if probe.sql is None:
+                values = time_calls(flows[probe.name], repeat=times, name=probe.name, progress=progress)
+            else:
+                if session is None:
+                    session = stack.enter_context(contextlib.closing(connect(dsn, read_only=not allow_writes)))
+                values = time_statement(
+                    session, probe.sql, probe.params, repeat=times, name=probe.name, progress=progress
+                )
+            engine = "probe:flow" if probe.sql is None else "probe:sql"
+            timings.append(Timing(probe.name, into_blocks(values), engine))
+    return timings
+
+
+def _flow(place: str, targets: OpenTargets) -> Callable[[], object]:
+    """The callable that `function(postgres_dsn, redis_url)` makes. Modules of the current directory are found too."""
+    module, _, function = place.partition(":")
+    hint = "name it as module:function, where function(postgres_dsn, redis_url) returns what is to be timed"
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds strings
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    try:
+        make = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Misused(f"the flow {place!r} cannot be loaded: {error}", hint=hint) from error
+    flow = make(targets.postgres, targets.redis)
+    if not callable(flow):
+        raise Misused(f"the flow {place!r} returned {type(flow).__name__}, which cannot be called", hint=hint)
+    run: Callable[[], object] = flow
+    return run

@@ -1,0 +1,67 @@
+"""Baselines as files: `DIRECTORY/NAME.json`, complete or absent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dbtune.baseline.capture import Capture
+from dbtune.baseline.document import check_name, from_json, to_json
+from dbtune.core.errors import Misused
+
+DIRECTORY = Path(".dbtune") / "baselines"
+_MAX_BYTES = 512 << 20
+
+
+def save(capture: Capture, directory: Path = DIRECTORY) -> Path:
+    """Writes beside the file and renames: nobody ever reads half of it. Raises Misused where it cannot be written."""
+    path = directory / f"{check_name(capture.name)}.json"
+    beside = directory / f".{capture.name}.{os.getpid()}.part"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # Texts of statements may hold what the application keeps to itself.
+        beside.touch(mode=0o600)
+        beside.write_text(to_json(capture), encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise Misused(
+            f"{path} cannot be written: {error.strerror}", hint="name another directory with --dir"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def load(name: str, directory: Path = DIRECTORY) -> Capture:
+    """A baseline by its name in `directory`, or by the path of its file. Raises Misused."""
+    path = _path(name, directory)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise Misused(f"{path} is larger than a baseline can be", hint="name a file that dbtune wrote")
+        return from_json(path.read_bytes(), str(path))
+    except FileNotFoundError as error:
+        known = ", ".join(names(directory)) or "there are none yet"
+        raise Misused(f"there is no baseline {name} in {directory}", hint=f"known: {known}") from error
+    except OSError as error:
+        raise Misused(f"{path} cannot be read: {error.strerror}", hint="name a file that dbtune wrote") from error
+
+
+def names(directory: Path = DIRECTORY) -> list[str]:
+    return sorted(path.stem for path in directory.glob("*.json") if not path.name.startswith("."))
+
+
+def load_all(directory: Path = DIRECTORY) -> Iterator[tuple[str, Capture | Misused]]:
+    """Every file of the directory with its capture, or with what is wrong with it."""
+    for name in names(directory):
+        try:
+            yield name, load(str(directory / f"{name}.json"), directory)
+        except Misused as damaged:
+            yield name, damaged
+
+
+def _path(name: str, directory: Path) -> Path:
+    """A separator or the suffix makes it a file that the person names; anything else is a name, checked as such."""
+    if name.endswith(".json") or "/" in name:
+        return Path(name)
+    return directory / f"{check_name(name)}.json"
