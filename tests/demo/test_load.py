@@ -49,8 +49,10 @@ def test_a_few_users_and_contents_have_most_of_the_rows(sample: str) -> None:
 
 
 def test_scores_are_the_sums_of_the_interactions(sample: str) -> None:
-    wrong = """select count(*) from contents c where engagement_score <>
-      (select coalesce(sum(weight), 0) from user_interactions where content_id = c.id)"""
+    wrong = """select count(*) from contents
+      left join (select content_id, sum(weight) as score from user_interactions group by content_id) s
+        on content_id = id
+      where engagement_score <> coalesce(score, 0)"""
     with psycopg.connect(sample) as connection:
         assert _number(connection, wrong) == 0
 

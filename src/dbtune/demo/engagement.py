@@ -9,7 +9,8 @@ from dbtune.demo.backend import Backend
 _PAGE = 50
 
 _SCORES = """
-select content_id, sum(weight) as score from user_interactions where content_id = any(%s::bigint[]) group by content_id"""
+select content_id, sum(weight) as score from user_interactions
+where content_id = any(%s::bigint[]) group by content_id"""
 
 _SET_ONE = "update contents set engagement_score = %s where id = %s"
 

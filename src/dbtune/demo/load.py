@@ -11,8 +11,9 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
+from dbtune.demo.filling import Filling
 from dbtune.demo.keys import FOREIGN_KEYS, TABLES, ForeignKey
-from dbtune.demo.rows import Filling, first_fillings, last_fillings
+from dbtune.demo.rows import first_fillings, last_fillings
 from dbtune.demo.shape import Sizes
 
 Progress = Callable[[int, int, str], None]
