@@ -215,12 +215,13 @@ def _options(model: type[BaseModel], path: Path) -> set[str]:
     for part in path:
         fields = [f for m in models for name, f in m.model_fields.items() if part in (f.alias, name)]
         if fields:
-            models = {inner for f in fields for inner in _models_in(f.annotation)}
+            models = {inner for f in fields for inner in models_in(f.annotation)}
     return {f.alias or name for m in models for name, f in m.model_fields.items()}
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - any annotation
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - any annotation
+    """The models that an annotation mentions, however deep."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _models_in(argument)
+        yield from models_in(argument)
