@@ -36,7 +36,7 @@ format: $(READY) ## write the code as lint wants it
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(READY) ## write docs/cli.md and docs/playbooks.md from the code
+docs: $(READY) ## write the generated documents in docs/ from the code
 	$(BIN)/python docs/generate.py
 
 bench: $(READY) ## each benchmark; its last line is the ratio

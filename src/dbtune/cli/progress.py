@@ -35,6 +35,8 @@ def shown(*, quiet: bool = False) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
     from rich.table import Column
 
+    from dbtune.render.text import one_line
+
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")), highlight=False)
     text = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
     columns = (SpinnerColumn(), text, BarColumn(16), TimeElapsedColumn(), TimeRemainingColumn())
@@ -43,6 +45,6 @@ def shown(*, quiet: bool = False) -> Iterator[Progress]:
 
         def tell(text: str, fraction: float | None = None) -> None:
             known = fraction is not None
-            bar.update(line, description=escape(text), total=1.0 if known else None, completed=fraction or 0)
+            bar.update(line, description=escape(one_line(text)), total=1.0 if known else None, completed=fraction or 0)
 
         yield tell
