@@ -31,6 +31,17 @@ def test_the_readme_s_commands_exist() -> None:
         assert command in targets
 
 
+def test_the_readme_s_playbook_is_valid(tmp_path: Path) -> None:
+    found = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    for number, text in enumerate(found):
+        playbook = tmp_path / f"{number}.yml"
+        playbook.write_text(text, encoding="utf-8")
+        validate = [sys.executable, "-m", "dbtune", "validate", str(playbook)]
+        checked = subprocess.run(validate, capture_output=True, text=True, check=False, timeout=60)
+        assert checked.returncode == 0, checked.stderr
+
+
 def test_the_lock_names_exact_versions_and_no_registry() -> None:
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!+]+", line) for line in lines)
