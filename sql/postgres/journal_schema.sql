@@ -14,7 +14,7 @@ create table if not exists dbtune.run (
     host text not null,
     client_pid integer not null,
     backend_pid integer not null default pg_backend_pid(),
-    backend_start timestamptz default (select backend_start from pg_stat_get_activity(pg_backend_pid())),
+    backend_start timestamptz,
     dbtune text not null
 );
 create table if not exists dbtune.step (

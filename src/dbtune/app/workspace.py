@@ -20,7 +20,7 @@ from dbtune.servers.postgres.session import Connection, connect, look_at
 from dbtune.servers.postgres.statements import render
 
 if TYPE_CHECKING:
-    import redis
+    from dbtune.servers.redis.session import Client
 
 ROUNDS = 8
 """Questions that answers raise in turn: three rounds are the most that any step kind needs."""
@@ -35,7 +35,7 @@ class Workspace:
     dsn: str
     session: Connection
     server: Server
-    redis_client: redis.Redis | None
+    redis_client: Client | None
 
     @property
     def target(self) -> str:

@@ -65,4 +65,6 @@ def verdict(plan: Plan) -> Verdict:
     """Laid down is not yet in effect: a parameter that waits for a restart is not verified."""
     if plan.status == "in_sync" and plan.restart:
         return Verdict(ok=False, reason="; ".join(plan.notes), after=plan.before)
-    return Verdict(ok=plan.status == "in_sync", reason=plan.reason or "it is not laid down", after=plan.before)
+    if plan.status == "in_sync":
+        return Verdict(ok=True, after=plan.before)
+    return Verdict(ok=False, reason=plan.reason or "it is not laid down", after=plan.before)

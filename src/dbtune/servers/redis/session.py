@@ -12,7 +12,10 @@ from redis.retry import Retry
 from dbtune.core.errors import Misused, Unreachable, Unsupported
 from dbtune.servers.redis.errors import connection_error, describe_target
 
-__all__ = ["connect", "describe_target", "resolve_url"]
+__all__ = ["Client", "connect", "describe_target", "resolve_url"]
+
+Client = redis.Redis
+"""What `connect` gives: the layers above name it without importing the driver."""
 
 CONNECT_TIMEOUT_S = 10.0
 WORK_TIMEOUT_S = 30.0
