@@ -63,12 +63,8 @@ def everything(dsn: str) -> Sequence[tuple[object, ...]]:
                 " join pg_class on oid = indexrelid where relnamespace::regnamespace::text not in ('dbtune', 'pg_toast')"
                 " order by 1"
             ).fetchall(),
-            *connection.execute(
-                "select relname, relkind from pg_class where relnamespace = 'public'::regnamespace order by 1"
-            ),
-            *connection.execute(
-                "select name, setting, source from pg_settings where name <> 'application_name' order by 1"
-            ),
+            *connection.execute("select relname from pg_class where relnamespace = 'public'::regnamespace order by 1"),
+            *connection.execute("select name, setting from pg_settings where name <> 'application_name' order by 1"),
             *connection.execute("select setdatabase, setrole, setconfig from pg_db_role_setting order by 1, 2"),
             *connection.execute("select name, setting from pg_file_settings order by sourcefile, name"),
         ]
