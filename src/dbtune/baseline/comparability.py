@@ -99,4 +99,4 @@ def _notes(before: Capture, after: Capture, why: str | None, *, same_major: bool
         yield Note("warning", "size", f"the database's size changed by {sizes[1] / sizes[0] - 1:+.0%}")
     for capture in (before, after):
         for skipped in capture.skipped:
-            yield Note("warning", f"{capture.name}: {skipped.check}", skipped.reason, skipped.hint)
+            yield Note("warning", f"{skipped.check} of {capture.name}", skipped.reason, skipped.hint)

@@ -153,28 +153,28 @@ def _trust(
 def _window_notes(capture: Capture, side: StatementWindows) -> Iterator[Note]:
     if side.invalid is not None:
         level: Level = "info" if capture.windows == 0 else "invalid"
-        yield Note(level, f"{capture.name}: statements", side.invalid, "capture with --window 30s --windows 6")
+        yield Note(level, f"statements of {capture.name}", side.invalid, "capture with --window 30s --windows 6")
     if side.dealloc > 0:
         yield Note(
             "warning",
-            f"{capture.name}: evictions",
+            f"evictions of {capture.name}",
             f"pg_stat_statements evicted entries {side.dealloc} times: rare statements are missing or partial",
             "raise pg_stat_statements.max (a restart), or capture shorter windows",
         )
     elif side.evicted:
-        yield Note("warning", f"{capture.name}: evictions", f"{len(side.evicted)} statements went within the window")
+        yield Note("warning", f"evictions of {capture.name}", f"{len(side.evicted)} statements went within the window")
     if side.coverage is not None and side.coverage < 1:
         yield Note(
             "warning",
-            f"{capture.name}: coverage",
+            f"coverage of {capture.name}",
             f"{side.coverage:.0%} of the execution time is of statements that this role may see",
             "grant pg_read_all_stats to it",
         )
     if side.windows and capture.fingerprint.settings.get("track_io_timing") == "off":
-        yield Note("info", f"{capture.name}: I/O time", "n/a: track_io_timing is off")
+        yield Note("info", f"I/O time of {capture.name}", "n/a: track_io_timing is off")
     for reason in (database_windows(capture)[1], redis_hit_rates(capture)[1] if capture.fingerprint.redis else None):
         if reason is not None and "within the window" in reason:
-            yield Note("invalid", f"{capture.name}: counters", reason, "capture again")
+            yield Note("invalid", f"counters of {capture.name}", reason, "capture again")
     yield from _loads(capture)
 
 
@@ -182,13 +182,13 @@ def _loads(capture: Capture) -> Iterator[Note]:
     """Rule 11: failures are in no statement's counters."""
     for timing in capture.timings:
         if timing.errors:
-            yield Note("warning", f"{capture.name}: {timing.name}", f"{timing.errors} calls failed and are not timed")
+            yield Note("warning", f"{timing.name} of {capture.name}", f"{timing.errors} calls failed and are not timed")
     deltas, _ = database_windows(capture)
     failed = sum(delta.rollbacks for delta in deltas)
     if failed:
         yield Note(
             "info",
-            f"{capture.name}: rollbacks",
+            f"rollbacks of {capture.name}",
             f"{failed} transactions were rolled back; failed statements are not in pg_stat_statements",
         )
 

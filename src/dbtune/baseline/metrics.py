@@ -118,7 +118,7 @@ def _tail_metric(name: str, share: float, sides: tuple[Timing, Timing], rules: R
     needed = statistics.samples_needed(share)
     if min(len(old), len(new)) < needed:
         metric = replace(metric, missing=f"{needed} samples a side")
-        return judged(metric, None, rules, f"fewer than {needed} samples on a side give no finite interval")
+        return judged(metric, None, rules, "too few samples for a finite interval")
     return judged(metric, None, rules, "a time of zero: there is no ratio to judge")
 
 

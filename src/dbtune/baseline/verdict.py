@@ -57,14 +57,11 @@ def _missing(effect: Effect, margin: float, noise: float) -> str | None:
     """How many blocks a side would decide, if the effect is what it seems to be."""
     distance = abs(abs(effect.size) - margin)
     if distance == 0:
-        return "the change lies on the margin itself: another margin would decide"
+        return "another margin: the change lies on this one"
     reach = (distance / t_quantile(0.5 + CONFIDENCE / 2, math.inf)) ** 2
     drift = 2 * noise**2
     if reach <= drift:
-        return (
-            f"the noise between runs ({noise:.1%} assumed) hides it: measure that with two captures of the same state"
-            " and give --noise, or repeat the pair"
-        )
+        return f"a measured --noise between runs: the {noise:.1%} assumed hide such a change"
     if effect.spread == 0:
         return "more samples"
     blocks = math.ceil(2 * effect.spread**2 / (reach - drift))

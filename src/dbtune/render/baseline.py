@@ -1,0 +1,25 @@
+"""The forms that a comparison can be written in. Each is imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+from dbtune.baseline.outcome import Comparison
+from dbtune.core.formats import Renderer, Renderers, Screen
+
+
+def _lazily(module: str) -> Renderer[Comparison]:
+    def render(report: Comparison, screen: Screen) -> str:
+        found = importlib.import_module(f"dbtune.render.{module}").render
+        return cast("Renderer[Comparison]", found)(report, screen)
+
+    return render
+
+
+COMPARISON: Renderers[Comparison] = {
+    "terminal": _lazily("baseline_terminal"),
+    "json": _lazily("baseline_json"),
+    "markdown": _lazily("baseline_markdown"),
+    "html": _lazily("baseline_html"),
+}

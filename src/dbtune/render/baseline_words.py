@@ -1,0 +1,151 @@
+"""How the figures of a comparison are written, the same in every form: `12.4ms ±2%`, `−75% [−77,−72]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dbtune.baseline.outcome import Comparison, Metric, StatementChange, Trust
+from dbtune.baseline.statistics import Interval
+from dbtune.baseline.verdict import Verdict
+from dbtune.core.units import format_duration, format_size
+
+NOT_KNOWN = "–"
+WORDS: dict[Verdict, str] = {
+    "improved": "improved",
+    "regressed": "regressed",
+    "no_change": "no change",
+    "inconclusive": "inconclusive",
+}
+TONES: dict[Verdict, str] = {"improved": "good", "regressed": "bad", "no_change": "same", "inconclusive": "open"}
+
+
+def value(number: float | None, unit: str) -> str:
+    if number is None:
+        return NOT_KNOWN
+    if unit == "s":
+        return format_duration(number)
+    if unit == "share":
+        return f"{number * 100:.1f}%"
+    if unit == "B":
+        return format_size(number)
+    text = f"{number:,.0f}" if number == int(number) or abs(number) >= 1000 else f"{number:.3g}"
+    return text.replace("-", "−")
+
+
+def with_spread(number: float | None, unit: str, interval: Interval | None) -> str:
+    """`12.4ms ±2%`: half of the side's own 95 % interval, on its wider side."""
+    text = value(number, unit)
+    if number is None or number <= 0 or interval is None:
+        return text
+    reach = max(interval.high - number, number - interval.low) / number
+    return f"{text} ±{reach * 100:.0f}%"
+
+
+def before(metric: Metric) -> str:
+    return with_spread(metric.before, metric.unit, metric.before_interval)
+
+
+def after(metric: Metric) -> str:
+    return with_spread(metric.after, metric.unit, metric.after_interval)
+
+
+def change(metric: Metric) -> str:
+    """`−75% [−77,−72]`; points for shares, where 2 % of 10 % would be read as either."""
+    if metric.change is None:
+        return NOT_KNOWN
+    unit = " pp" if metric.unit == "share" else "%"
+    text = f"{percent(metric.change, sign=True)}{unit}"
+    if metric.interval is None or metric.exact:
+        return text
+    return f"{text} [{percent(metric.interval.low)},{percent(metric.interval.high)}]"
+
+
+def percent(fraction: float, *, sign: bool = False) -> str:
+    """`−75`, `+3.2`, `0`: without the unit, with a true minus."""
+    number = fraction * 100
+    text = f"{number:.0f}" if abs(number) >= 9.95 else f"{number:.1f}"
+    if float(text) == 0:
+        return "0"
+    return ("+" if sign and number > 0 else "") + text.replace("-", "−")
+
+
+def samples(metric: Metric) -> str:
+    return "exact" if metric.exact else f"{metric.n_before}+{metric.n_after}"
+
+
+def p_value(metric: Metric) -> str:
+    if metric.p is None or metric.exact:
+        return ""
+    return "p<.001" if metric.p < 0.001 else f"p={metric.p:.3f}".replace("0.", ".")
+
+
+def why(metric: Metric) -> str | None:
+    """Why there is no verdict, and what would give one."""
+    parts = [part for part in (metric.reason, f"needs {metric.missing}" if metric.missing else None) if part]
+    return "; ".join(parts) or None
+
+
+def subject(name: str) -> tuple[str, str]:
+    """`"feed.p50"` → what was measured and which figure of it, in words."""
+    head, _, tail = name.rpartition(".")
+    return head or name, (tail if head else "").replace("_", " ") or "value"
+
+
+def by_subject(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
+    found: dict[str, list[Metric]] = {}
+    for metric in metrics:
+        found.setdefault(subject(metric.name)[0], []).append(metric)
+    return found
+
+
+def headline(comparison: Comparison) -> str:
+    """`3 improved, 1 inconclusive` over the metrics and statements that decide."""
+    verdicts = [metric.verdict for metric in comparison.metrics if not metric.informative]
+    verdicts += [change.time.verdict for change in comparison.statements if change.before and change.after]
+    counts = [(verdict, verdicts.count(verdict)) for verdict in WORDS]
+    return ", ".join(f"{count} {WORDS[verdict]}" for verdict, count in counts if count) or "nothing could be compared"
+
+
+def explanation(comparison: Comparison) -> str:
+    return (
+        f"95% intervals; margin ±{comparison.margin:.0%}"
+        + (f"; noise between runs assumed {comparison.noise:.1%}" if comparison.noise else "; blocks took turns")
+        + ". Only “no change” claims sameness."
+    )
+
+
+def means(comparison: Comparison) -> str | None:
+    """`Geometric mean of after/before: timings 0.25, statements 0.28`."""
+    if not comparison.geometric_mean:
+        return None
+    parts = ", ".join(f"{name} ×{ratio:.3g}" for name, ratio in comparison.geometric_mean.items())
+    return f"Geometric mean of after / before: {parts}"
+
+
+def split(comparison: Comparison) -> str | None:
+    if comparison.split is None:
+        return None
+    volume, cost = (_signed(part) for part in (comparison.split.volume, comparison.split.cost))
+    return f"Statement time per second: {volume} by the number of calls, {cost} by the cost of a call"
+
+
+def _signed(seconds: float) -> str:
+    return ("+" if seconds >= 0 else "") + format_duration(seconds).replace("-", "−")
+
+
+def calls(statement: StatementChange) -> str:
+    """`120/s → 480/s`."""
+    sides = [f"{side.calls_per_s:.3g}/s" if side else NOT_KNOWN for side in (statement.before, statement.after)]
+    return " → ".join(sides)
+
+
+def blocks(statement: StatementChange) -> str:
+    sides = [f"{side.blocks_per_call:.3g}" if side else NOT_KNOWN for side in (statement.before, statement.after)]
+    return " → ".join(sides)
+
+
+def coverage(trust: Trust) -> str | None:
+    sides = (trust.coverage_before, trust.coverage_after)
+    if sides == (None, None):
+        return None
+    return " and ".join(NOT_KNOWN if side is None else f"{side:.0%}" for side in sides)
