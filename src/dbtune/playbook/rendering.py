@@ -160,6 +160,8 @@ class Renderer:
                 known = self._evaluate(source)
             except Refusal as refusal:
                 known = _Outcome(refusal=str(refusal))
+            except RecursionError:
+                known = _Outcome(refusal="the expression is nested too deeply")
             self.outcomes[source] = known
         return known
 

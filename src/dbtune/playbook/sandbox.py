@@ -144,19 +144,29 @@ def _check(node: nodes.Node) -> None:
     if isinstance(node, nodes.Getattr | nodes.Getitem):
         path_of(node)
         return
+    if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
+        raise Refusal("a number of the expression is too large")
     if isinstance(node, nodes.Name):
-        if node.name in ("vars", "env"):
-            raise Refusal(f"write {node.name}.NAME: {node.name} as a whole cannot be read")
-        raise Refusal(f"unknown name {quoted(node.name)}: write vars.NAME or env.NAME")
-    for known, called in ((_FILTERS, nodes.Filter), (_TESTS, nodes.Test)):
-        if isinstance(node, called):
-            word = called.__name__.lower()
-            if node.name not in known:
-                raise Refusal(f"unknown {word} {quoted(node.name)}; there are {listed(sorted(known), 'and')}")
-            if node.kwargs or node.dyn_args or node.dyn_kwargs:
-                raise Refusal(f"the {word} {quoted(node.name)} takes no named arguments")
+        _refuse_name(node.name)
+    if isinstance(node, nodes.Filter | nodes.Test):
+        _check_named(node)
     for child in node.iter_child_nodes():
         _check(child)
+
+
+def _refuse_name(name: str) -> None:
+    """A name that no NAME follows: vars and env as a whole would show every secret."""
+    if name in ("vars", "env"):
+        raise Refusal(f"write {name}.NAME: {name} as a whole cannot be read")
+    raise Refusal(f"unknown name {quoted(name)}: write vars.NAME or env.NAME")
+
+
+def _check_named(node: nodes.Filter | nodes.Test) -> None:
+    word, known = ("filter", set(_FILTERS)) if isinstance(node, nodes.Filter) else ("test", set(_TESTS))
+    if node.name not in known:
+        raise Refusal(f"unknown {word} {quoted(node.name)}; there are {listed(sorted(known), 'and')}")
+    if node.kwargs or node.dyn_args or node.dyn_kwargs:
+        raise Refusal(f"the {word} {quoted(node.name)} takes no named arguments")
 
 
 def path_of(node: nodes.Node) -> tuple[str | int, ...]:
@@ -171,6 +181,8 @@ def path_of(node: nodes.Node) -> tuple[str | int, ...]:
     elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and type(node.arg.value) in (str, int):
         part = node.arg.value
     elif isinstance(node, nodes.Getitem):
+        if isinstance(node.arg, nodes.Slice):
+            raise Refusal(_REFUSED[nodes.Slice])
         raise Refusal("only a name or a number can stand between [ and ]")
     else:
         raise Refusal("attributes cannot be reached, only vars.NAME and env.NAME")
