@@ -75,6 +75,19 @@ def test_progress_comes_to_an_end(database: str) -> None:
     assert loaded.size_bytes > 1 << 20
 
 
+def test_an_interrupted_load_leaves_nothing_running(database: str) -> None:
+    def interrupt(done: int, total: int, what: str) -> None:
+        raise KeyboardInterrupt(what)
+
+    with pytest.raises(KeyboardInterrupt):
+        load(database, 0.2, progress=interrupt)
+    others = """select count(*) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() and state = 'active'"""
+    with psycopg.connect(database) as connection:
+        assert _number(connection, others) == 0
+        assert _number(connection, "select count(*) from user_interactions") == 0, "it was under way"
+
+
 def test_a_database_that_has_such_tables_is_left_alone(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("create table users (name text)")

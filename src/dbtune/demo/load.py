@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -15,6 +16,8 @@ from dbtune.demo.filling import Filling
 from dbtune.demo.keys import FOREIGN_KEYS, TABLES, ForeignKey
 from dbtune.demo.rows import first_fillings, last_fillings
 from dbtune.demo.shape import Sizes
+
+_Connection = psycopg.Connection[tuple[int]]
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what was just done), the first two in units of work; from one thread only."""
@@ -51,10 +54,11 @@ def load(dsn: str, scale: float = 1.0, *, progress: Progress | None = None, conn
     total = sum(task.effort for phase in phases for task in phase)
     done = 0
     for phase in phases:
-        for task in _run(dsn, phase, connections):
-            done += task.effort
-            if progress is not None:
-                progress(done, total, task.what)
+        with closing(_run(dsn, phase, connections)) as finished:
+            for task in finished:
+                done += task.effort
+                if progress is not None:
+                    progress(done, total, task.what)
     with _connect(dsn) as connection:
         size = connection.execute("select pg_database_size(current_database())").fetchone()
     return Loaded(rows=sum(rows.values()), size_bytes=size[0] if size else 0, duration_s=time.perf_counter() - started)
@@ -111,25 +115,34 @@ def _vacuum(table: str, rows: int) -> _Task:
     return _Task(f"statistics of {table}", sql.SQL("vacuum analyze {}").format(sql.Identifier(table)), effort=rows)
 
 
-def _run(dsn: str, tasks: Sequence[_Task], connections: int) -> Iterable[_Task]:
+def _run(dsn: str, tasks: Sequence[_Task], connections: int) -> Generator[_Task]:
     """The tasks as they finish."""
+    under_way: set[_Connection] = set()
     with ThreadPoolExecutor(connections) as pool:
-        futures = {pool.submit(_perform, dsn, task): task for task in tasks}
+        futures = {pool.submit(_perform, dsn, task, under_way): task for task in tasks}
         try:
             for future in as_completed(futures):
                 future.result()
                 yield futures[future]
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            for connection in tuple(under_way):
+                # It may have ended by itself in the meantime.
+                with suppress(psycopg.Error):
+                    connection.cancel_safe()
             raise
 
 
-def _perform(dsn: str, task: _Task) -> None:
+def _perform(dsn: str, task: _Task, under_way: set[_Connection]) -> None:
     with _connect(dsn) as connection:
-        connection.execute(task.statement)
+        under_way.add(connection)
+        try:
+            connection.execute(task.statement)
+        finally:
+            under_way.discard(connection)
 
 
-def _connect(dsn: str) -> psycopg.Connection[tuple[int]]:
+def _connect(dsn: str) -> _Connection:
     # A loader may lose what a crash takes: it starts again from nothing.
     settings = {"synchronous_commit": "off", "maintenance_work_mem": "256MB", "work_mem": "64MB", "jit": "off"}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())

@@ -11,10 +11,10 @@ import time
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from random import Random
-from threading import Barrier
+from threading import Event
 
 import psycopg
 import redis
@@ -86,22 +86,34 @@ def drive(
     clients: int = 4,
     seed: int = 1,
 ) -> Traffic:
-    """Send traffic for `ramp_s` unmeasured, then for `duration_s` measured. A request that fails is counted."""
-    population = read_population(dsn)
-    together = Barrier(clients)
-    sources = [_rng(seed * 1000 + number) for number in range(clients)]
-    with ThreadPoolExecutor(clients) as pool, _cache_clients(redis_url, clients) as cache_client:
-        futures = [
-            pool.submit(_Client(form, population, rng, ramp_s, duration_s).run, dsn, cache_client, together)
-            for rng in sources
-        ]
-        return _merge([future.result() for future in futures], duration_s)
+    """Send traffic for `ramp_s` unmeasured, then for `duration_s` measured. A request that fails is counted.
+
+    Raises psycopg.OperationalError when there is no server to begin with.
+    """
+    population, stop = read_population(dsn), Event()
+    workers = [_Client(form, population, _rng(seed * 1000 + number)) for number in range(clients)]
+    with _cache_client(redis_url, clients) as cache_client, ExitStack() as connections:
+        backends = [Backend(Database(connections.enter_context(connect(dsn))), Cache(cache_client)) for _ in workers]
+        starts = time.perf_counter() + ramp_s
+        with ThreadPoolExecutor(clients) as pool:
+            try:
+                futures = [
+                    pool.submit(worker.send, backend, starts, starts + duration_s, stop)
+                    for worker, backend in zip(workers, backends, strict=True)
+                ]
+                for future in futures:
+                    future.result()
+            except BaseException:
+                # Somebody interrupts: the threads must not go on for the rest of the time.
+                stop.set()
+                raise
+    return _merge(workers, duration_s)
 
 
 def probe(endpoint: Endpoint, dsn: str, redis_url: str | None, form: Form, *, times: int, seed: int = 1) -> Samples:
     """One client, nothing else: the endpoint `times` times in a row, each request another one."""
     population, rng, tally = read_population(dsn), _rng(seed), _Tally()
-    with connect(dsn) as connection, _cache_clients(redis_url, 1) as cache_client:
+    with connect(dsn) as connection, _cache_client(redis_url, 1) as cache_client:
         backend = Backend(Database(connection), Cache(cache_client))
         for _ in range(times):
             request = endpoint.request_for(population, rng)
@@ -142,32 +154,17 @@ class _Client:
     form: Form
     population: Population
     rng: Random
-    ramp_s: float
-    duration_s: float
     tallies: dict[str, _Tally] = field(default_factory=lambda: {endpoint.name: _Tally() for endpoint in ENDPOINTS})
     hits: int = 0
     misses: int = 0
 
-    def run(self, dsn: str, cache_client: redis.Redis | None, together: Barrier) -> _Client:
-        try:
-            connection = connect(dsn)
-        except psycopg.Error:
-            # The others would wait for this client for ever.
-            together.abort()
-            raise
-        with connection:
-            together.wait()
-            self._send(Backend(Database(connection), Cache(cache_client)))
-        return self
-
-    def _send(self, backend: Backend) -> None:
-        starts = time.perf_counter() + self.ramp_s
-        ends = starts + self.duration_s
+    def send(self, backend: Backend, starts: float, ends: float, stop: Event) -> None:
+        """Until `ends`; what is answered from `starts` on is counted."""
         for endpoint in _deck(self.rng):
             hits, misses = backend.cache.hits, backend.cache.misses
             answer = _answer(endpoint, self.form, backend, endpoint.request_for(self.population, self.rng))
             now = time.perf_counter()
-            if now >= ends:
+            if now >= ends or stop.is_set():
                 return
             if now >= starts:
                 self.tallies[endpoint.name].add(answer)
@@ -210,7 +207,7 @@ def _merge(clients: Sequence[_Client], duration_s: float) -> Traffic:
 
 
 @contextmanager
-def _cache_clients(redis_url: str | None, clients: int) -> Iterator[redis.Redis | None]:
+def _cache_client(redis_url: str | None, clients: int) -> Iterator[redis.Redis | None]:
     """One client over a pool that all threads share."""
     if redis_url is None:
         yield None
