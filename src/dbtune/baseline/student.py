@@ -2,7 +2,7 @@
 
 The cumulative distribution is a regularised incomplete beta function (DLMF 8.17(v), https://dlmf.nist.gov/8.17:
 the continued fraction 8.17.22, evaluated by Lentz's method as modified by Thompson and Barnett, J. Comput. Phys. 64
-(1986) 490); the quantile inverts it by bisection.
+(1986) 490); the quantile inverts it by Newton's method within a bracket.
 """
 
 from __future__ import annotations
@@ -31,12 +31,24 @@ def t_quantile(probability: float, df: float) -> float:
     low, high = 0.0, 1.0
     while t_tail(high, df) > tail:
         low, high = high, high * 2
+    guess = (low + high) / 2
     for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
+        excess = t_tail(guess, df) - tail
+        low, high = (guess, high) if excess > 0 else (low, guess)
+        # Newton's step, or the middle where that would leave the bracket.
+        step = guess + excess / _density(guess, df)
+        following = step if low < step < high else (low + high) / 2
+        if abs(following - guess) <= 1e-14 * high:
             break
-        low, high = (middle, high) if t_tail(middle, df) > tail else (low, middle)
-    return (low + high) / 2
+        guess = following
+    return guess
+
+
+def _density(t: float, df: float) -> float:
+    if math.isinf(df) or df > 1e8:
+        return math.exp(-t * t / 2) / math.sqrt(2 * math.pi)
+    log_scale = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - math.log(df * math.pi) / 2
+    return math.exp(log_scale - (df + 1) / 2 * math.log1p(t * t / df))
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:

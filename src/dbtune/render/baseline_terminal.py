@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dbtune.baseline.outcome import Comparison, Metric, PlanChange, StatementChange
+from dbtune.baseline.verdict import Verdict
 from dbtune.core.formats import Screen
 from dbtune.render import baseline_words as words
 from dbtune.render.paint import paint
@@ -29,6 +30,11 @@ def _parts(report: Comparison, screen: Screen) -> Iterator[RenderableType]:
     )
     style = _STYLES[words.TONES[report.verdict]]
     yield Text.assemble((words.WORDS[report.verdict], style), f": {words.headline(report)}")
+    loud: tuple[Verdict, ...] = ("regressed", "improved")
+    for verdict in loud:
+        found = words.standouts(report, verdict)
+        if found is not None:
+            yield Text(f"{verdict}: {one_line(found)}", style=_STYLES[words.TONES[verdict]])
     yield Text(words.explanation(report), style="dim")
     for name, metrics in words.by_subject(report.metrics).items():
         yield Text()

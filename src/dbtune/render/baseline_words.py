@@ -10,6 +10,7 @@ from dbtune.baseline.verdict import Verdict
 from dbtune.core.units import format_duration, format_size
 
 NOT_KNOWN = "–"
+_NAMED = 6
 WORDS: dict[Verdict, str] = {
     "improved": "improved",
     "regressed": "regressed",
@@ -63,7 +64,8 @@ def change(metric: Metric) -> str:
 def percent(fraction: float, *, sign: bool = False) -> str:
     """`−75`, `+3.2`, `0`: without the unit, with a true minus."""
     number = fraction * 100
-    text = f"{number:.0f}" if abs(number) >= 9.95 else f"{number:.1f}"
+    # Close to -100 % the tenths are what matters: ten times faster, or a hundred times.
+    text = f"{number:.0f}" if abs(number) >= 9.95 and number > -95 else f"{number:.1f}"
     if float(text) == 0:
         return "0"
     return ("+" if sign and number > 0 else "") + text.replace("-", "−")
@@ -104,6 +106,16 @@ def headline(comparison: Comparison) -> str:
     verdicts += [change.time.verdict for change in comparison.statements if change.before and change.after]
     counts = [(verdict, verdicts.count(verdict)) for verdict in WORDS]
     return ", ".join(f"{count} {WORDS[verdict]}" for verdict, count in counts if count) or "nothing could be compared"
+
+
+def standouts(comparison: Comparison, verdict: Verdict) -> str | None:
+    """`feed.p50, feed.p95 and 3 statements`: what got this verdict; None for nothing."""
+    named = [metric.name for metric in comparison.metrics if metric.verdict == verdict and not metric.informative]
+    count = sum(change.time.verdict == verdict for change in comparison.statements)
+    more = len(named) - _NAMED
+    parts = [*named[:_NAMED], *([f"{more} more"] if more > 0 else [])]
+    parts += [f"{count} statement{'s' if count > 1 else ''}"] if count else []
+    return ", ".join(parts) or None
 
 
 def explanation(comparison: Comparison) -> str:

@@ -121,7 +121,7 @@ def curves(chart_id: str, title: str, before: Sequence[float], after: Sequence[f
         _path(sides[0], place),
         _path(sides[1], place),
         _ticks(low, high, place),
-        tuple((_height(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)),
+        tuple((_height(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
     )
 
 
