@@ -152,7 +152,7 @@ def capture(
     flows = {probe.name: _flow(probe.flow, targets) for probe in probes if probe.flow is not None}
     with recording(targets) as record:
         _watch(record, window, progress)
-        plans, skipped = _plans(targets.postgres or "", statements)
+        plans, skipped = explain_all(targets.postgres or "", statements)
         timings = _time(targets.postgres or "", probes, flows, repeat, allow_writes=allow_writes, progress=progress)
         found = record.finish(
             name, describe_target(targets.postgres or ""), timings=timings, plans=plans, skipped=skipped
@@ -193,7 +193,7 @@ def _watch(record: Recording, window: Window, progress: Progress) -> None:
         record.snapshot()
 
 
-def _plans(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPlan], list[Skipped]]:
+def explain_all(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPlan], list[Skipped]]:
     """A statement that cannot be explained is skipped with its reason: the rest of the capture is worth having."""
     from dbtune.core.questions import Explained, Failed
     from dbtune.servers.postgres.answers import answer
