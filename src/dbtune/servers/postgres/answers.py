@@ -96,36 +96,45 @@ def _explain(connection: Connection, question: Explained) -> dict[str, Any]:
 
 
 def _explain_once(connection: Connection, question: Explained) -> dict[str, Any]:
+    if not question.params and "$1" in question.sql:
+        return _explain_generic(connection, question.sql)
     options = ["verbose", "format json"] + (["analyze", "buffers"] if question.analyze else [])
-    generic = not question.params and "$1" in question.sql
-    if generic and connection.info.server_version < GENERIC_PLAN_SINCE:
-        return _explain_generic_by_prepare(connection, question)
-    if generic:
-        options.append("generic_plan")
-    cursor = psycopg.RawCursor(connection)
     statement = f"/* dbtune */ explain ({', '.join(options)}) {question.sql}".encode()
-    # Binary forces the extended protocol, as in _holds. GENERIC_PLAN must do without: there, $1 has no value to bind.
-    row = cursor.execute(statement, question.params or None, binary=not generic).fetchone()
+    # Binary forces the extended protocol, as in _holds.
+    return _plan(psycopg.RawCursor(connection).execute(statement, question.params or None, binary=True))
+
+
+def _explain_generic(connection: Connection, statement: str) -> dict[str, Any]:
+    """The plan for whatever values the parameters will have.
+
+    EXPLAIN EXECUTE (below 16) and GENERIC_PLAN leave $1 without a value, so neither can use the extended protocol.
+    PREPARE can, and goes first in both cases: more than one statement ends there.
+    """
+    connection.cursor(binary=True).execute(f"/* dbtune */ prepare dbtune_generic as {statement}".encode())
+    try:
+        # A savepoint: after a failure DEALLOCATE would be refused, and a prepared statement outlives a rollback.
+        with connection.transaction():
+            if connection.info.server_version >= GENERIC_PLAN_SINCE:
+                explained = f"explain (verbose, format json, generic_plan) {statement}"
+            else:
+                explained = f"explain (verbose, format json) execute {_execution_of_any(connection)}"
+            return _plan(connection.execute(f"/* dbtune */ {explained}".encode()))
+    finally:
+        connection.execute("/* dbtune */ deallocate dbtune_generic")
+
+
+def _execution_of_any(connection: Connection) -> str:
+    """`dbtune_generic` called with as many nulls as it has parameters, in a transaction that keeps to generic plans."""
+    connection.execute("/* dbtune */ set local plan_cache_mode = force_generic_plan")
+    row = connection.execute(
+        "/* dbtune */ select cardinality(parameter_types) from pg_prepared_statements where name = 'dbtune_generic'"
+    ).fetchone()
+    nulls = ", ".join(["null"] * int(str(row[0] if row else 0)))
+    return f"dbtune_generic ({nulls})" if nulls else "dbtune_generic"
+
+
+def _plan(cursor: psycopg.Cursor[tuple[object, ...]]) -> dict[str, Any]:
+    row = cursor.fetchone()
     plan: Any = row[0] if row else None
     found: dict[str, Any] = plan[0]
     return found
-
-
-def _explain_generic_by_prepare(connection: Connection, question: Explained) -> dict[str, Any]:
-    """Below 16: PREPARE, force the generic plan, EXPLAIN EXECUTE with as many nulls as there are parameters."""
-    connection.execute("set local plan_cache_mode = force_generic_plan")
-    connection.execute(f"/* dbtune */ prepare dbtune_generic as {question.sql}".encode())
-    try:
-        count = connection.execute(
-            "/* dbtune */ select cardinality(parameter_types) from pg_prepared_statements where name = 'dbtune_generic'"
-        ).fetchone()
-        nulls = ", ".join(["null"] * int(str(count[0] if count else 0)))
-        arguments = f"({nulls})" if nulls else ""
-        row = connection.execute(
-            f"/* dbtune */ explain (verbose, format json) execute dbtune_generic{arguments}".encode()
-        ).fetchone()
-        plan: Any = row[0] if row else None
-        found: dict[str, Any] = plan[0]
-        return found
-    finally:
-        connection.execute("deallocate dbtune_generic")
