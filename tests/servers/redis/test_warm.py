@@ -320,7 +320,9 @@ def test_postgres_lost_in_mid_stream_is_told_with_the_number_of_keys_and_the_nex
     def end_the_session(done_keys: int) -> None:
         if done_keys > 5000:
             with psycopg.connect(postgres_dsn, autocommit=True) as owner:
-                owner.execute("select pg_terminate_backend(%s, 5000)", (pid,))
+                owner.execute("select pg_terminate_backend(%s)", (pid,))
+                while owner.execute("select 1 from pg_stat_activity where pid = %s", (pid,)).fetchone():
+                    time.sleep(0.01)
 
     with pytest.raises(WarmStopped, match="keys were written") as caught:
         warm(connection, client, action, progress=end_the_session)
