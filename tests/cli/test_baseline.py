@@ -1,0 +1,81 @@
+"""The baseline commands as a person types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from dbtune.app.baseline import capture
+from dbtune.app.targets import OpenTargets
+
+
+def dbtune(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dbtune", "baseline", *arguments],
+        cwd=directory, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_two_captures_are_compared_and_reported(database: str, tmp_path: Path) -> None:
+    for name in ("before", "after"):
+        done = dbtune(
+            tmp_path, "capture", name, "--postgres", database, "--window", "400ms", "--windows", "2",
+            "--probe", "one=select 1", "--repeat", "80", "--statement", "one=select 1",
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+    found = dbtune(tmp_path, "compare", "before", "after", "--format", "json")
+    document = json.loads(found.stdout)
+    assert found.returncode == 0
+    assert [metric["name"] for metric in document["metrics"]][:3] == ["one.p50", "one.p95", "one.p99"]
+    page = dbtune(tmp_path, "compare", "before", "after", "--output", "report.html")
+    assert (page.returncode, page.stdout, page.stderr) == (0, "", "")
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert "before" in dbtune(tmp_path, "list").stdout
+    assert "select 1" in dbtune(tmp_path, "show", "before", "--format", "json").stdout
+
+
+def test_a_regression_fails_the_run_when_asked_to(database: str, tmp_path: Path) -> None:
+    from dbtune.baseline.probes import Probe
+
+    targets, directory = OpenTargets(database, None), tmp_path / ".dbtune" / "baselines"
+    for name, pause in (("quick", "0"), ("slow", "0.02")):
+        probes = [Probe("wait", sql=f"select pg_sleep({pause})")]
+        capture(name, targets, probes=probes, repeat=40, directory=directory)
+    assert dbtune(tmp_path, "compare", "quick", "slow").returncode == 0
+    failed = dbtune(tmp_path, "compare", "quick", "slow", "--fail-on", "regression")
+    assert failed.returncode == 1
+    assert "regressed" in failed.stdout
+    assert dbtune(tmp_path, "compare", "slow", "quick", "--fail-on", "regression").returncode == 0
+
+
+def test_mistakes_of_the_command_line_are_exit_2_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text('{"schema": "dbtune.baseline/99"}')
+    for arguments in (
+        ("capture", "../x", "--postgres", "postgresql:///x"),
+        ("capture", "x", "--window", "30", "--postgres", "postgresql:///x"),
+        ("capture", "x", "--probe", "select 1", "--postgres", "postgresql:///x"),
+        ("capture", "x", "--probes", "none.yml", "--postgres", "postgresql:///x"),
+        ("compare", "a", "b"),
+        ("compare", "bad.json", "bad.json"),
+        ("compare", "a", "b", "--margin", "many"),
+        ("list", "--format", "html"),
+    ):
+        done = dbtune(tmp_path, *arguments)
+        assert done.returncode == 2, arguments
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        assert "error:" in done.stderr
+
+
+def test_an_unreachable_server_is_exit_3_and_leaves_no_file(tmp_path: Path) -> None:
+    done = dbtune(tmp_path, "capture", "x", "--postgres", "postgresql://u:hidden@localhost:1/x")
+    assert done.returncode == 3
+    assert "hidden" not in done.stderr
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_every_command_has_an_example() -> None:
+    for command in ("capture", "compare", "list", "show"):
+        assert f"dbtune baseline {command}" in dbtune(Path.cwd(), command, "--help").stdout

@@ -1,0 +1,190 @@
+"""Every form of a comparison, with texts that try to be more than data."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import pytest
+
+from dbtune.baseline.outcome import (
+    Comparison,
+    Distribution,
+    Metric,
+    Note,
+    PlanChange,
+    Side,
+    Split,
+    StatementChange,
+    StatementSide,
+    TableChange,
+    Trust,
+)
+from dbtune.baseline.statistics import Interval
+from dbtune.core.formats import OutputFormat, Screen
+from dbtune.render.baseline import COMPARISON
+from dbtune.render.baseline_words import change, percent
+from dbtune.render.charts import Span, curves, dumbbell
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+HOSTILE = (
+    "select '<script>alert(1)</script>' \x1b[31m| \x1b]0;owned\x07 `x` **b** | \n\n# h \u202e \" onload=x {{ 7 * 7 }}"
+)
+FORMS: list[OutputFormat] = ["terminal", "json", "markdown", "html"]
+
+
+def metric(name: str = "feed.p50", **changes: object) -> Metric:
+    whole = Metric(
+        name, "s", "lower", 0.0124, 0.0031, "improved", -0.75, Interval(-0.77, -0.72), 6, 6,
+        Interval(0.0122, 0.0126), Interval(0.003, 0.0032), 0.0004, 0.0005,
+    )  # fmt: skip
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def comparison(text: str) -> Comparison:
+    side = StatementSide(100, 20.0, 0.0124, 0.25, 1.0, 512.0, 0.0, 0.0, None, None, 0.2, partial=False)
+    statement = StatementChange(
+        ("-9123456789012345678",),
+        text,
+        text,
+        toplevel=True,
+        matched_by="queryid",
+        before=side,
+        after=side,
+        time=metric("time_per_call"),
+        split=Split(0.1, -0.2),
+    )
+    capture = Side(text, NOW, 30.0, 6, 30.0, 180006, 1 << 30)
+    return Comparison(
+        target=text, started_at=NOW, duration_s=0.1, before=capture, after=capture, margin=0.05, noise=0.05,
+        metrics=(metric(f"{text}.p50"), metric("cache.hit_rate", unit="share", before=0.0, after=0.9, change=0.9)),
+        statements=(statement, replace(statement, query=None)),
+        tables=(TableChange(text, 10.0, 1.0, 0.0, 5.0, (text,)),),
+        plans=(PlanChange(text, text, (f"Seq Scan on {text}",), (f"Index Scan using {text}",), 10.0, 1.0),),
+        distributions=(Distribution(text, (0.01, 0.02), (0.001, 0.002)),),
+        geometric_mean={"timings": 0.25}, split=Split(0.1, -0.2), gates=(),
+        trust=Trust((Note("warning", text, text, text),), {"work_mem": ("4MB", text)}, 1.0, 0.9),
+        verdict="improved",
+    )  # fmt: skip
+
+
+def rendered(form: OutputFormat, text: str = "select 1", screen: Screen | None = None) -> str:
+    return COMPARISON[form](comparison(text), screen or Screen())
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_hostile_texts_stay_data(form: OutputFormat) -> None:
+    text = rendered(form, HOSTILE)
+    if form != "json":
+        assert "\x1b" not in text
+        assert "\x07" not in text
+    assert "7 * 7" in text.replace("\\", "")
+    if form == "html":
+        page = Page()
+        page.feed(text)
+        assert "script" not in page.tags
+        assert not [name for name, _ in page.attributes if name.startswith("on") or name == "style"]
+        assert "&lt;script&gt;" in text
+    if form == "markdown":
+        assert "<script>" not in re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    if form == "json":
+        assert json.loads(text)["statements"][0]["query"] == HOSTILE
+
+
+def test_rows_of_a_markdown_table_have_as_many_cells_as_its_head() -> None:
+    rows = [line for line in rendered("markdown", HOSTILE).splitlines() if line.startswith("|")]
+    cells = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
+    assert set(cells[:4]) == {7}
+    assert set(cells[4:]) == {8}
+
+
+@pytest.mark.parametrize("text", ["select 1", HOSTILE, "select " + "x, " * 400])
+def test_the_terminal_form_fits_80_columns(text: str) -> None:
+    assert max(map(len, rendered("terminal", text).splitlines())) <= 80
+
+
+def test_it_is_printed_as_benchstat_does() -> None:
+    assert re.search(r"p50 +12\.4ms ±2% +3\.10ms ±3% +−75% \[−77,−72\] +n=6\+6 +improved", rendered("terminal"))
+
+
+def test_the_page_allows_nothing_but_its_own_style_sheet() -> None:
+    text = rendered("html")
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'" in text.replace("&#39;", "'").replace("&#x27;", "'")
+    assert "http" not in re.sub(r"http-equiv", "", text)
+
+
+def test_every_chart_has_a_role_a_title_a_description_and_a_table() -> None:
+    text = rendered("html")
+    charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(charts) == 3
+    for chart in charts:
+        assert 'role="img"' in chart
+        assert re.search(r"<title[^>]*>[^<]+</title>", chart)
+        assert re.search(r"<desc[^>]*>[^<]+</desc>", chart)
+    ids = re.findall(r'id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert text.count("<table") >= 3
+
+
+def test_two_hundred_statements_stay_within_500_kb() -> None:
+    one = comparison("select a, b, c from a_table_of_some_length where id = $1 order by created_at desc limit $2 " * 3)
+    many = replace(one, statements=one.statements[:1] * 200)
+    assert len(COMPARISON["html"](many, Screen()).encode()) < 500_000
+
+
+def test_json_follows_the_contract() -> None:
+    document = json.loads(rendered("json"))
+    assert {"schema", "dbtune", "target", "started_at", "duration_s"} <= set(document)
+    assert document["schema"] == "dbtune.baseline.compare/1"
+    assert document["metrics"][0]["interval"] == [-0.77, -0.72]
+    names = {"name", "unit", "before", "after", "change", "interval", "n_before", "n_after", "verdict"}
+    assert names <= set(document["metrics"][0])
+    assert document["gates"] == []
+    assert document["verdict"] == "improved"
+    assert document["statements"][0]["queryid"] == "-9123456789012345678"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_comparison_of_nothing_is_rendered(form: OutputFormat) -> None:
+    empty = replace(
+        comparison("x"), metrics=(), statements=(), tables=(), plans=(), distributions=(), geometric_mean={},
+        split=None, trust=Trust((), {}, None, None), verdict="inconclusive",
+    )  # fmt: skip
+    assert "inconclusive" in COMPARISON[form](empty, Screen()).lower()
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [(-0.75, "−75"), (0.032, "+3.2"), (0.0001, "0"), (-0.981, "−98.1"), (11.7, "+1170"), (-0.0004, "0")],
+)
+def test_changes_have_a_sign_and_two_digits(fraction: float, text: str) -> None:
+    assert percent(fraction, sign=True) == text
+
+
+def test_shares_change_by_points() -> None:
+    assert change(metric(unit="share", change=0.15, interval=Interval(0.12, 0.18))) == "+15 pp [12,18]"
+
+
+def test_times_of_zero_are_left_out_of_logarithmic_charts() -> None:
+    assert dumbbell("x", "t", [Span("a", "", "open", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))]) is None
+    assert curves("x", "t", (0.0,), (1.0,)) is None
