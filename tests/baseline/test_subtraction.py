@@ -48,6 +48,16 @@ def test_before_1_9_a_reset_shows_in_every_counter_having_fallen() -> None:
     assert found.invalid is not None
 
 
+def test_before_1_9_a_reset_shows_in_most_entries_having_gone() -> None:
+    others = [replace(ROW, queryid=str(number)) for number in range(5)]
+    found = subtract(shot(*others, dealloc=None), shot(grown(others[0]), dealloc=None))
+    assert "reset" in (found.invalid or "")
+
+
+def test_before_1_9_an_idle_window_is_no_reset() -> None:
+    assert subtract(shot(ROW, dealloc=None), shot(ROW, dealloc=None)).invalid is None
+
+
 def test_one_counter_that_fell_makes_the_row_partial_even_with_more_calls() -> None:
     early = replace(ROW, shared_hit=500)
     other = replace(ROW, queryid="2")

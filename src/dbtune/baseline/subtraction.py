@@ -86,14 +86,18 @@ def subtract(first: Statements, second: Statements, own: Collection[str] = ()) -
 
 
 def find_reset(first: Statements, second: Statements) -> str | None:
-    """Rule 4. Before extension 1.9 nothing records a reset: it shows in every counter having fallen or gone."""
+    """Rule 4. Before extension 1.9 nothing records a reset: it shows in entries that went and counters that fell."""
     if first.stats_reset != second.stats_reset:
         return "pg_stat_statements was reset within the window"
     if first.dealloc is not None and second.dealloc is not None:
         return "pg_stat_statements began anew within the window" if second.dealloc < first.dealloc else None
+    # An eviction takes a twentieth of the entries, and only when there is no room.
+    if second.entries < first.entries / 2:
+        return "most entries of pg_stat_statements went within the window: it was reset"
     after = {row.key: row for row in second.rows}
     known = [(row, after.get(row.key)) for row in first.rows if row.calls > 0]
-    if known and all(late is None or late.calls < early.calls for early, late in known):
+    lost = any(late is None or late.calls < early.calls for early, late in known)
+    if lost and all(late is None or late.calls <= early.calls for early, late in known):
         return "every counter of pg_stat_statements fell within the window: it was reset"
     return None
 
