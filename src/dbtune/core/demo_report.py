@@ -199,5 +199,7 @@ def _warm(tuning: Tuning) -> Outcome:
 
 
 def _percent(change: float) -> str:
+    if change > 1:
+        return f"×{1 + change:,.1f}"
     digits = 1 if abs(change) > 0.9 else 0
     return f"{change:+.{digits}%}".replace("-", "−")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from dbtune.baseline.statistics import samples_needed
 from dbtune.core.demo_report import DemoReport, EndpointFigures, Kind, Outcome, Stage, outcomes
 from dbtune.core.formats import Renderers, Screen
 from dbtune.core.reports import envelope
@@ -39,11 +40,11 @@ def _outcome_table(report: DemoReport) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     table.add_column("", no_wrap=True)
     for column in (*STAGES, "change", "target"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+        table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
+    table.add_column("", no_wrap=True, min_width=len(VERDICTS[False]))
     for outcome in outcomes(report):
         style = {True: "green", False: "red", None: ""}[outcome.met]
         values = _written(outcome)
@@ -56,7 +57,7 @@ def _endpoint_table(report: DemoReport) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     table.add_column("endpoint", no_wrap=True)
     for column in ENDPOINT_COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
@@ -151,7 +152,10 @@ def _headline(report: DemoReport) -> str:
 
 
 def _closing(report: DemoReport) -> list[str]:
-    lines = [f"The whole took {format_duration(report.duration_s)}; nothing is left running."]
+    lines = [
+        f"{TOO_FEW}: too few requests; a P95 takes {samples_needed(0.95)} of them, a P99 {samples_needed(0.99)}.",
+        f"The whole took {format_duration(report.duration_s)}; nothing is left running.",
+    ]
     if report.baselines:
         names = report.baselines
         lines.append(f"What made the difference: dbtune baseline compare {names[0]} {names[-1]}")
