@@ -78,6 +78,12 @@ def test_a_stall_that_hits_one_block_widens_the_interval_of_a_tail() -> None:
     assert other.error > 3 * one.error
 
 
+def test_blocks_of_absurdly_different_size_do_not_overflow() -> None:
+    found = mean_interval([1e-300, 1e300])
+    assert found is not None
+    assert math.isfinite(found.high)
+
+
 def test_means_of_what_is_not_positive_are_not_made_up() -> None:
     assert mean_interval([1.0, 0.0, 2.0]) is None
     assert geometric_mean([]) is None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dbtune.baseline.capture import OWN_MARK, Capture, StatementKey
-from dbtune.baseline.texts import fingerprint, normalize
+from dbtune.baseline.texts import fingerprint_normalized, normalize
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,17 @@ def group(keys: Collection[StatementKey], texts: Mapping[str, str | None], users
 
     The *same* text under several queryids means several objects (two schemas, a table made again): not folded.
     """
+    spelled = {key.queryid: normalize(text) for key in keys if (text := texts.get(key.queryid)) is not None}
     alike: dict[tuple[str, bool, str], list[StatementKey]] = {}
     groups: list[Group] = []
     for key in sorted(keys, key=lambda key: (key.queryid, key.userid, bool(key.toplevel))):
-        text = texts.get(key.queryid)
         user, toplevel = users.get(key.userid, str(key.userid)), key.toplevel is not False
-        if text is None:
+        if key.queryid not in spelled:
             groups.append(Group((key,), user, toplevel, None, None))
         else:
-            alike.setdefault((user, toplevel, fingerprint(text)), []).append(key)
+            alike.setdefault((user, toplevel, fingerprint_normalized(spelled[key.queryid])), []).append(key)
     for (user, toplevel, mark), members in alike.items():
-        spellings = {normalize(texts[key.queryid] or "") for key in members}
+        spellings = {spelled[key.queryid] for key in members}
         if len(spellings) == len(members):
             groups.append(Group(tuple(members), user, toplevel, texts[members[0].queryid], mark))
         else:

@@ -212,4 +212,6 @@ def _exact_change(old: float, new: float, *, share: bool) -> float:
 
 
 def _change(size: float, *, share: bool) -> float:
-    return size if share else math.expm1(size)
+    if share:
+        return size
+    return math.expm1(size) if size < 1 else statistics.safe_exp(size) - 1

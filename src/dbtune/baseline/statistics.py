@@ -10,6 +10,7 @@ from dbtune.baseline.student import t_quantile
 
 CONFIDENCE = 0.95
 _Z = 1.959963984540054
+_LARGEST = 700.0
 MIN_CALLS = 30
 """Fewer calls than this on either side of only two snapshots give no verdict."""
 
@@ -47,6 +48,11 @@ def variance(values: Sequence[float]) -> float:
     """The sample variance, by two passes."""
     center = mean(values)
     return math.fsum((value - center) ** 2 for value in values) / (len(values) - 1)
+
+
+def safe_exp(power: float) -> float:
+    """Raise e to a power, at most 1e304: a handful of wildly different blocks must not end in an overflow."""
+    return math.exp(min(power, _LARGEST))
 
 
 def median(values: Sequence[float]) -> float:
@@ -87,7 +93,7 @@ def mean_interval(blocks: Sequence[float]) -> Interval | None:
         return None
     logs = [math.log(value) for value in blocks]
     half = t_quantile(0.5 + CONFIDENCE / 2, len(logs) - 1) * math.sqrt(variance(logs) / len(logs))
-    return Interval(math.exp(mean(logs) - half), math.exp(mean(logs) + half))
+    return Interval(safe_exp(mean(logs) - half), safe_exp(mean(logs) + half))
 
 
 def paired_effect(before: Sequence[float], after: Sequence[float]) -> Effect:

@@ -75,9 +75,9 @@ def subtract(first: Statements, second: Statements, own: Collection[str] = ()) -
     gone = tuple(key for key in before if key not in after and key.queryid not in own)
     # Rule 5: a new row starts at zero only if nothing was evicted; before 1.9 only a row that went tells so.
     settled = dealloc == 0 if dealloc is not None else not gone
-    deltas = {
-        key: _row_delta(before.get(key), row, settled=settled) for key, row in after.items() if key.queryid not in own
-    }
+    # Most rows of most windows did not move: they are left out before anything is computed.
+    moved = [(key, row) for key, row in after.items() if row != before.get(key) and key.queryid not in own]
+    deltas = {key: _row_delta(before.get(key), row, settled=settled) for key, row in moved}
     deltas = {key: delta for key, delta in deltas.items() if delta.calls > 0 or delta.state == "partial"}
     hidden_ms = max(second.hidden_exec_ms - first.hidden_exec_ms, 0.0)
     seen_ms = math.fsum(delta.exec_ms for delta in deltas.values() if delta.key.toplevel is not False)

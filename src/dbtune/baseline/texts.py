@@ -46,4 +46,9 @@ def fold_lists(normalized: str) -> str:
 
 def fingerprint(text: str) -> str:
     """16 hexadecimal digits that are the same for the same statement, whatever its constants and list lengths."""
-    return hashlib.sha256(fold_lists(normalize(text)).encode()).hexdigest()[:16]
+    return fingerprint_normalized(normalize(text))
+
+
+def fingerprint_normalized(normalized: str) -> str:
+    """As `fingerprint`, of what `normalize` returned."""
+    return hashlib.sha256(fold_lists(normalized).encode("utf-8", "surrogatepass")).hexdigest()[:16]
