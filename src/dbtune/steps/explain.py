@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from dbtune.core.questions import Explained, Facts, Failed, Question
 from dbtune.core.units import Duration, format_duration
-from dbtune.steps.plan_tree import Scan, execution_time_s, most_rows_removed, scans
+from dbtune.plans.tree import Scan, execution_time_s, most_rows_removed, scans
 from dbtune.steps.sql import statements
 from dbtune.steps.step import Plan, Step, Verdict
 

@@ -1,0 +1,119 @@
+"""An audit: every distinct query once, every check over its rows, and a word about what could not be looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dbtune.app.targets import OpenTargets
+from dbtune.checks.check import Audited, Check, checks
+from dbtune.core.errors import ChangeFailed, DbtuneError, Misused, Refused
+from dbtune.core.findings import SEVERITIES, AuditReport, Finding, Unexamined
+from dbtune.core.identifiers import did_you_mean
+from dbtune.core.progress import Progress
+
+Rows = Mapping[tuple[str, type[Any]], Sequence[Any] | DbtuneError]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which checks, by code or name; `window_s` of watching in `parts` sub-windows for what needs evidence over time."""
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    window_s: float = 0.0
+    parts: int = 6
+
+    def chosen(self) -> tuple[Check, ...]:
+        """Raises Misused for a code or a name that no check has."""
+        known = checks().values()
+        names = {name for check in known for name in (check.code, check.name)}
+        for name in (*self.only, *self.skip):
+            if name not in names:
+                raise Misused(f'there is no check "{name}"', hint=did_you_mean(name, names) or "see `dbtune rule`")
+        return tuple(
+            check
+            for check in known
+            if (not self.only or {check.code, check.name} & set(self.only))
+            and not {check.code, check.name} & set(self.skip)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _ServerRow:
+    database: str
+    user: str
+    is_superuser: bool
+    is_replica: bool
+    statistics_age_s: float | None
+
+
+def audit(targets: OpenTargets, wish: Wish, progress: Progress) -> AuditReport:
+    """Reads only. Raises TargetError when a server cannot be reached at all; everything smaller is `skipped`."""
+    from dbtune.servers.postgres.errors import describe_target
+    from dbtune.servers.postgres.queries import fetch
+    from dbtune.servers.postgres.session import connect
+
+    started_at, clock = datetime.now(UTC), time.monotonic()
+    chosen = wish.chosen()
+    with contextlib.closing(connect(targets.postgres or "")) as session:
+        row = fetch(session, "audit_server", _ServerRow)[0]
+        server = Audited(
+            version=session.info.server_version,
+            database=row.database,
+            user=row.user,
+            is_superuser=row.is_superuser,
+            is_replica=row.is_replica,
+            statistics_age_s=row.statistics_age_s,
+            window_s=wish.window_s,
+        )
+        rows = _fetch_all(session, chosen, progress)
+    findings, skipped = _judge_all(chosen, rows, server)
+    return AuditReport(
+        target=describe_target(targets.postgres or ""),
+        started_at=started_at,
+        duration_s=time.monotonic() - clock,
+        findings=tuple(
+            sorted(findings, key=lambda found: (SEVERITIES.index(found.severity), found.code, found.object))
+        ),
+        skipped=tuple(skipped),
+        examined=tuple(check.code for check in chosen if check.code not in {one.check for one in skipped}),
+    )
+
+
+def _worst_first(found: Finding) -> tuple[int, str, str]:
+    return SEVERITIES.index(found.severity), found.code, found.object
+
+
+def _fetch_all(session: Any, chosen: Sequence[Check], progress: Progress) -> Rows:  # noqa: ANN401 - a driver's session
+    """Each distinct query once. A privilege or a time-out that is missing costs its checks, not the audit."""
+    from dbtune.servers.postgres.queries import fetch
+
+    found: dict[tuple[str, type[Any]], Sequence[Any] | DbtuneError] = {}
+    distinct = dict.fromkeys((check.query, check.row) for check in chosen if check.source == "postgres")
+    for place, (query, row) in enumerate(distinct):
+        progress(f"reading {query.removeprefix('audit_').replace('_', ' ')}", place / len(distinct))
+        try:
+            found[query, row] = fetch(session, query, row)
+        except (Refused, ChangeFailed) as error:
+            found[query, row] = error
+    return found
+
+
+def _judge_all(chosen: Sequence[Check], rows: Rows, server: Audited) -> tuple[list[Finding], list[Unexamined]]:
+    findings: list[Finding] = []
+    skipped: list[Unexamined] = []
+    for check in chosen:
+        answer = rows.get((check.query, check.row))
+        if answer is None:
+            skipped.append(Unexamined(check.code, "this audit had no such source"))
+        elif isinstance(answer, DbtuneError):
+            skipped.append(Unexamined(check.code, answer.message, answer.hint))
+        else:
+            for verdict in check.judge(answer, server):
+                (findings if isinstance(verdict, Finding) else skipped).append(verdict)  # type: ignore[arg-type]
+    return findings, skipped

@@ -1,0 +1,1 @@
+"""Checks, one module each. A module here that defines a `CHECK` is found by itself."""

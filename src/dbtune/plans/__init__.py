@@ -1,0 +1,1 @@
+"""Plans as EXPLAIN prints them: the tree, and what it tells. Pure."""
