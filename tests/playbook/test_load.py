@@ -322,3 +322,14 @@ def test_more_than_a_hundred_problems_are_cut_short(write: Write) -> None:
     found = complaints(write(f"{HEAD}steps:\n" + "- indx: {}\n" * 150))
     assert len(found) == 101
     assert found[-1] == "104:3: and 50 more problems from here on"
+
+
+def test_sql_that_cannot_be_split_is_a_problem_and_no_crash(write: Write) -> None:
+    path = write(f"{HEAD}steps:\n- explain:\n    sql: select {'(' * 6000}1{')' * 6000}\n")
+    assert complaints(path)[0].startswith("4:3: the SQL is nested too deeply")
+
+
+def test_a_list_of_wrong_items_is_not_called_empty_as_well(write: Write) -> None:
+    assert complaints(write(f"{HEAD}steps:\n- analyze:\n    tables:\n      - {{a: 1}}\n")) == [
+        "6:9: analyze.tables[1] must be text, not a mapping"
+    ]

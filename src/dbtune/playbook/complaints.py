@@ -70,13 +70,10 @@ class Complaints:
             return model.model_validate(tree.plain(node))
         except ValidationError as error:
             details = error.errors(include_url=False)
-        texts = [_find(node, detail["loc"]).path for detail in details if detail["type"] == "string_type"]
-        retold = node
-        for path in texts:
-            retold = _as_written(retold, path)
-        if retold is not node:
+        texts = {_find(node, detail["loc"]).path for detail in details if detail["type"] == "string_type"}
+        if texts:
             try:
-                return model.model_validate(tree.plain(retold))
+                return model.model_validate(tree.plain(_as_written(node, (), texts)))
             except ValidationError as error:
                 details = error.errors(include_url=False)
         self._explain(model, node, owner, details, position or node.position)
@@ -86,15 +83,19 @@ class Complaints:
         self, model: type[BaseModel], node: Node, owner: str, details: Sequence[ErrorDetails], position: Position
     ) -> None:
         found = [(_find(node, detail["loc"], position), detail) for detail in details]
+        # Of a union's branches, the one that failed further inside is the one that was meant.
+        around = {place.path[:depth] for place, _ in found for depth in range(len(place.path))}
         expected: dict[Path, list[str]] = {}
         for place, detail in found:
             word = _expected_word(detail)
-            # Of a union's branches, the one that failed further inside is the one that was meant.
-            if word and not any(_is_inside(other.path, place.path) for other, _ in found):
+            if word and place.path not in around:
                 expected.setdefault(place.path, []).append(word)
         for place, detail in found:
             # What follows from a value that could not be rendered is no problem of its own.
-            if tree.is_broken(place.node) and (isinstance(place.node, Scalar) or detail["type"] == "value_error"):
+            if (isinstance(place.node, Scalar) or detail["type"] == "value_error") and tree.is_broken(place.node):
+                continue
+            # A list of wrong items counts as too short.
+            if detail["type"] == "too_short" and place.path in around:
                 continue
             if not _expected_word(detail):
                 self.add(*_message(model, place, detail, owner))
@@ -112,10 +113,6 @@ class Complaints:
             more = Problem(last.path, last.line, last.column, f"and {rest} more problems from here on")
             ordered = [*ordered[:MOST], more]
         raise InvalidPlaybook(tuple(ordered), hint=hint)
-
-
-def _is_inside(path: Path, outer: Path) -> bool:
-    return len(path) > len(outer) and path[: len(outer)] == outer
 
 
 def _find(node: Node, location: Sequence[str | int], position: Position | None = None) -> _Place:
@@ -139,21 +136,18 @@ def _value_position(entry: Entry) -> Position:
     return entry.value.position if isinstance(entry.value, Scalar) and entry.value.text else entry.position
 
 
-def _as_written(node: Node, path: Path) -> Node:
-    """The tree with the scalar at `path` as text, if it is a number or a truth value."""
-    if not path:
-        number = isinstance(node, Scalar) and isinstance(node.value, int | float)
-        return replace(node, value=node.text) if isinstance(node, Scalar) and number else node
-    head, rest = path[0], path[1:]
-    if isinstance(node, Table) and isinstance(head, str):
-        old = node.entries[head]
-        new = _as_written(old.value, rest)
-        return node if new is old.value else replace(node, entries={**node.entries, head: Entry(old.position, new)})
-    if isinstance(node, tree.Sequence) and isinstance(head, int):
-        new = _as_written(node.items[head], rest)
-        if new is not node.items[head]:
-            return replace(node, items=(*node.items[:head], new, *node.items[head + 1 :]))
-    return node
+def _as_written(node: Node, path: Path, wanted: set[Path]) -> Node:
+    """The tree with the scalars at `wanted` as text, where they are numbers or truth values."""
+    if isinstance(node, Scalar):
+        retold = path in wanted and isinstance(node.value, int | float)
+        return replace(node, value=node.text) if retold else node
+    if isinstance(node, Table):
+        entries = {
+            key: Entry(entry.position, _as_written(entry.value, (*path, key), wanted))
+            for key, entry in node.entries.items()
+        }
+        return replace(node, entries=entries)
+    return replace(node, items=tuple(_as_written(item, (*path, i), wanted) for i, item in enumerate(node.items)))
 
 
 def _expected_word(detail: ErrorDetails) -> str | None:

@@ -52,6 +52,7 @@ class _Reader:
     text: str
     environ: Mapping[str, str]
     ids: set[str] = field(default_factory=set)
+    namesakes: dict[str, int] = field(default_factory=dict)
 
     def playbook(self, root: Table, variables: Mapping[str, str]) -> Playbook:
         written = root.entries.get("vars")
@@ -176,10 +177,10 @@ class _Reader:
     def _new_id(self, name: str, kind: str) -> str:
         words = re.sub(r"[^a-z0-9]+", "-", re.sub("['’]", "", name.lower())).strip("-")
         slug = (words if len(words) <= _LONGEST_ID else words[:_LONGEST_ID].rpartition("-")[0]) or kind
-        candidate, count = slug, 1
+        candidate = slug
         while candidate in self.ids:
-            count += 1
-            candidate = f"{slug}-{count}"
+            self.namesakes[slug] = self.namesakes.get(slug, 1) + 1
+            candidate = f"{slug}-{self.namesakes[slug]}"
         self.ids.add(candidate)
         return candidate
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,7 @@ _EXPRESSION = re.compile(
     r"""\{\{((?:[^'"}]|'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*"|\}(?!\}))*)\}\}""", re.DOTALL
 )
 _MAX_EXPRESSIONS = 1_000
+_MAX_COMPLAINTS = 20
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -43,6 +45,7 @@ class Renderer:
     secrets: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
     outcomes: dict[str, _Outcome] = field(default_factory=dict)
+    line_starts: list[int] = field(default_factory=list)
     spent_values: int = 0
     spent_characters: int = 0
 
@@ -88,8 +91,8 @@ class Renderer:
         pieces: list[str] = []
         complaints: list[tuple[int, str]] = []
         outcomes: list[_Outcome] = []
-        end = 0
-        while True:
+        end = index = 0
+        while len(complaints) < _MAX_COMPLAINTS:
             start = text.find("{{", end)
             block = text.find("{%", end, start if start >= 0 else len(text))
             if block >= 0:
@@ -98,7 +101,6 @@ class Renderer:
             if start < 0:
                 break
             match = _EXPRESSION.match(text, start)
-            index = text.count("{{", 0, start)
             if match is None:
                 complaints.append((index, "this {{ is never closed by }}"))
                 break
@@ -108,6 +110,7 @@ class Renderer:
             pieces.append(text[end:start])
             outcomes.append(outcome)
             end = match.end()
+            index += text.count("{{", start, end)
         pieces.append(text[end:])
         if complaints:
             for index, message in complaints:
@@ -202,17 +205,17 @@ class Renderer:
         """Where the `index`-th `{{` of a scalar stands in the file; the scalar itself for what is not found."""
         if index < 0:
             return node.position
-        offset = 0
-        for _ in range(node.position.line - 1):
-            offset = self.text.find("\n", offset) + 1
-            if offset == 0:  # the parser knows rarer line breaks than this one
-                return node.position
-        offset += node.position.column - 1
+        if not self.line_starts:
+            self.line_starts.extend([0, *(match.end() for match in re.finditer("\n", self.text))])
+        if node.position.line > len(self.line_starts):  # the parser knows rarer line breaks than this one
+            return node.position
+        offset = self.line_starts[node.position.line - 1] + node.position.column - 1
         for count in range(index + 1):
             offset = self.text.find("{{", offset + (2 if count else 0))
             if offset < 0:
                 return node.position
-        return Position(self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset))
+        line = bisect_right(self.line_starts, offset)
+        return Position(line, offset - self.line_starts[line - 1] + 1)
 
 
 def as_text(value: Value) -> str:

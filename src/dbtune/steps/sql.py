@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import sqlparse
 from pydantic import Field, field_validator
+from sqlparse.exceptions import SQLParseError
 
 from dbtune.core.actions import RunSql
 from dbtune.core.questions import Facts, Failed, Holds, Journaled, Question
@@ -83,8 +84,11 @@ class Sql(Step):
 
 
 def statements(text: str) -> tuple[str, ...]:
-    """The statements of a script, without comments and empty ones."""
-    split = (sqlparse.format(part, strip_comments=True).strip().rstrip(";") for part in sqlparse.split(text))
+    """The statements of a script, without comments and empty ones. Raises ValueError for what cannot be split."""
+    try:
+        split = [sqlparse.format(part, strip_comments=True).strip().rstrip(";") for part in sqlparse.split(text)]
+    except SQLParseError as error:
+        raise ValueError("the SQL is nested too deeply, or one of its statements is too long, to be split") from error
     return tuple(part for part in split if part.strip())
 
 
