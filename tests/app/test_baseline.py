@@ -160,6 +160,22 @@ def test_hit_rates_come_from_redis(database: str, cache_url: str) -> None:
     assert metric.after == pytest.approx(0.95)
 
 
+def test_a_user_who_may_not_ask_redis_loses_only_that(database: str, cache_url: str) -> None:
+    client = redis.Redis.from_url(cache_url)
+    client.execute_command("ACL", "SETUSER", "baselines", "on", "nopass", "~*", "+ping")  # type: ignore[no-untyped-call]
+    try:
+        joint = "&" if "?" in cache_url else "?"
+        with recording(OpenTargets(database, f"{cache_url}{joint}username=baselines&password=x")) as record:
+            record.snapshot()
+            record.snapshot()
+            found = record.finish("a", "here")
+        assert "redis" in {skipped.check for skipped in found.skipped}
+        assert found.snapshots[1].database is not None
+    finally:
+        client.execute_command("ACL", "DELUSER", "baselines")  # type: ignore[no-untyped-call]
+        client.close()
+
+
 def test_what_a_caller_measured_itself_is_judged_beside_the_counters(database: str) -> None:
     def measured(name: str, level: float, statements: float) -> Capture:
         with recording(OpenTargets(database, None)) as record:

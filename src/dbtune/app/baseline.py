@@ -20,7 +20,7 @@ from dbtune.baseline.comparison import compare as compare_captures
 from dbtune.baseline.document import check_name
 from dbtune.baseline.probes import Probe, Statement, check_names, into_blocks
 from dbtune.baseline.verdict import DEFAULT_MARGIN, DEFAULT_NOISE
-from dbtune.core.errors import Misused
+from dbtune.core.errors import Misused, Refused, Unsupported
 from dbtune.core.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -60,12 +60,13 @@ class Recording:
         self._started = time.monotonic()
         self._snapshots: list[Snapshot] = []
         self._redis: str | None = None
+        self._skipped: tuple[Skipped, ...] = ()
         self.started_at = datetime.now(UTC)
 
     def snapshot(self) -> None:
         """All counters at this moment; well under a second."""
         pieces = self._counters.read()
-        info = self._read_info() if self._read_info is not None else None
+        info = self._info()
         self._redis = info.version if info is not None else None
         self._snapshots.append(
             Snapshot(
@@ -80,6 +81,17 @@ class Recording:
                 redis_run_id=info.run_id if info else None,
             )
         )
+
+    def _info(self) -> Info | None:
+        """None, and a note, where Redis is not named or this user may not ask it."""
+        if self._read_info is None:
+            return None
+        try:
+            return self._read_info()
+        except (Refused, Unsupported) as error:
+            self._read_info = None
+            self._skipped = (*self._skipped, Skipped("redis", error.message, error.hint))
+            return None
 
     def finish(
         self,
@@ -109,7 +121,7 @@ class Recording:
             plans=tuple(plans),
             timings=tuple(timings),
             figures=tuple(figures),
-            skipped=(*self._counters.skipped, *skipped),
+            skipped=(*self._counters.skipped, *self._skipped, *skipped),
         )
 
 
