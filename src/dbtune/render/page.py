@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def render_page(template: str, /, *, made_at: datetime | None = None, **values: object) -> str:
-    """The page `templates/TEMPLATE` with `values`. Filters: `duration` (seconds), `size` (bytes), `number`, `moment`."""
+    """The page `templates/TEMPLATE` with `values`. Filters: `duration` (s), `size` (bytes), `number`, `moment`."""
     from markupsafe import Markup
 
     css = _style_sheet()
