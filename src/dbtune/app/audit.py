@@ -21,7 +21,7 @@ Rows = Mapping[tuple[str, type[Any]], Sequence[Any] | DbtuneError]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which checks, by code or name; `window_s` of watching in `parts` sub-windows for what needs evidence over time."""
+    """Which checks, by code or name; `window_s` of watching in `parts` sub-windows for evidence over time."""
 
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()

@@ -66,5 +66,5 @@ class AuditReport:
     @property
     def summary(self) -> dict[str, int]:
         """How many findings of each severity, how many checks looked and how many could not."""
-        counts = {severity: sum(found.severity == severity for found in self.findings) for severity in SEVERITIES}
+        counts: dict[str, int] = {severity: sum(found.severity == severity for found in self.findings) for severity in SEVERITIES}
         return {**counts, "examined": len(self.examined), "skipped": len(self.skipped), "accepted": self.accepted}
