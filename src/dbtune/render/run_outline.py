@@ -19,6 +19,8 @@ ORDER: Mapping[str, tuple[StepStatus, ...]] = {
     "verify": ("failed", "skipped", "ok"),
     "rollback": ("failed", "kept", "reverted", "nothing_to_do"),
 }
+CHANGED: tuple[StepStatus, ...] = ("change", "applied", "reverted")
+"""What was so before and is so now is news only for these."""
 TONES: Mapping[StepStatus, Tone] = {
     "in_sync": "same",
     "unchanged": "same",
@@ -82,23 +84,33 @@ def details(step: StepReport, *, verbose: bool = False) -> tuple[tuple[str, str]
         found.append(("restart", "takes effect only after a restart of the server"))
     found += [("waits for", blocker) for blocker in step.blockers]
     found += [("note", note) for note in step.notes]
-    found += [("state", line) for line in changes(step.before, step.after, verbose=verbose)]
+    if verbose or step.status in CHANGED:
+        found += [("state", line) for line in changes(step.before, step.after, verbose=verbose)]
     if step.duration_s is not None and (verbose or step.duration_s >= 1):
         found.append(("took", format_duration(step.duration_s)))
     return tuple((label, plain(text)) for label, text in found if text)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any], *, verbose: bool) -> tuple[str, ...]:
-    """`work_mem: 4MB -> 64MB`: what differs and is short enough to read; everything when verbose."""
+    """`work_mem: 4MB -> 64MB`: what differs and is short enough to read; everything when verbose.
+
+    What is known of one side only is told as it is: an index that was built has no former size.
+    """
     lines = []
     for key in dict.fromkeys((*before, *after)):
-        old, new = (_show(side.get(key), absent=key not in side) for side in (before, after))
-        if verbose or (before and after and old != new and len(old) + len(new) <= 60):
-            lines.append(f"{one_line(key)}: {old} -> {new}" if before and after else f"{one_line(key)}: {new or old}")
+        told = [_show(key, side[key]) for side in (before, after) if key in side]
+        moved = len(told) == 2 and told[0] != told[1]
+        new = key not in before and key in after
+        if verbose or ((moved or new) and sum(map(len, told)) <= 60):
+            lines.append(f"{one_line(_label(key))}: {' -> '.join(dict.fromkeys(told))}")
     return tuple(lines)
 
 
-def _show(value: Any, *, absent: bool) -> str:  # noqa: ANN401 - what a step found, any JSON value
-    if absent:
-        return ""
+def _label(key: str) -> str:
+    return key.removesuffix("_bytes").replace("_", " ")
+
+
+def _show(key: str, value: Any) -> str:  # noqa: ANN401 - what a step found, any JSON value
+    if key.endswith("_bytes") and isinstance(value, int):
+        return format_size(value)
     return "none" if value is None else one_line(str(value))

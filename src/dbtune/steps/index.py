@@ -219,7 +219,6 @@ class Index(Step):
             "change",
             actions=(CreateIndex(wanted, replaces_invalid_oid=namesake.oid if namesake else None),),
             undo=(DropIndex(index, wanted.table, definition=wanted),),
-            before={"exists": False},
             notes=tuple(notes),
             lock="SHARE UPDATE EXCLUSIVE",
             size_bytes=catalog.estimate_size(wanted, relation),
