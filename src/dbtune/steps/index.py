@@ -5,60 +5,24 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dbtune.core.actions import CreateIndex, DropIndex, IndexDefinition, IndexKey, Relation
-from dbtune.core.identifiers import did_you_mean, quote, shorten, split_name
+from dbtune.core.identifiers import did_you_mean, quote, shorten
 from dbtune.core.questions import Catalog, Facts, Failed, Question
 from dbtune.core.units import format_size
 from dbtune.steps import index_catalog as catalog
 from dbtune.steps import relations
 from dbtune.steps.index_catalog import IndexRow
+from dbtune.steps.index_keys import KeyColumn, parse_key
 from dbtune.steps.relations import RelationRow
 from dbtune.steps.step import Plan, Step, Verdict
 
 CORRUPTING = range(140000, 140004)
 """PostgreSQL 14.0 to 14.3 can corrupt an index that is built CONCURRENTLY (release notes of 14.4)."""
 NULLS_NOT_DISTINCT_SINCE = 150000
-
-_SUFFIX = re.compile(
-    r"""\s+(?: collate\s+(?P<collation>"[^"]+"|\S+) | (?P<opclass>\w+_ops) | (?P<order>asc|desc)
-        | nulls\s+(?P<nulls>first|last) )$""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
-
-class KeyColumn(BaseModel):
-    """One key in its long form: `{name: created_at, order: desc, nulls: last}`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str | None = None
-    expression: str | None = None
-    order: Literal["asc", "desc"] = "asc"
-    nulls: Literal["first", "last"] | None = None
-    opclass: str | None = None
-    collation: str | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> KeyColumn:
-        if (self.name is None) == (self.expression is None):
-            raise ValueError("a key has either a name or an expression")
-        return self
-
-    def key(self) -> IndexKey:
-        default_first = self.order == "desc"
-        first = None if self.nulls is None or (self.nulls == "first") == default_first else self.nulls == "first"
-        return IndexKey(
-            text=self.name or self.expression or "",
-            is_expression=self.expression is not None,
-            descending=self.order == "desc",
-            nulls_first=first,
-            opclass=self.opclass,
-            collation=self.collation,
-        )
 
 
 class Index(Step):
@@ -109,8 +73,8 @@ class Index(Step):
 
     def keys(self) -> tuple[IndexKey, ...]:
         """Columns first, then expressions, with the options that are given for all of them."""
-        written = [column if isinstance(column, KeyColumn) else _parse_key(column) for column in self.columns]
-        written += [_parse_key(text, is_expression=True) for text in self.expressions]
+        written = [column if isinstance(column, KeyColumn) else parse_key(column) for column in self.columns]
+        written += [parse_key(text, is_expression=True) for text in self.expressions]
         return tuple(self._with_defaults(column).key() for column in written)
 
     def _with_defaults(self, column: KeyColumn) -> KeyColumn:
@@ -292,27 +256,6 @@ def _satisfied(wanted: IndexDefinition, row: IndexRow) -> Plan:
         "definition": row.definition,
     }
     return Plan("in_sync", reason=reason, before=state, notes=(f"{format_size(row.size_bytes)} on disk",))
-
-
-def _parse_key(text: str, *, is_expression: bool = False) -> KeyColumn:
-    """`created_at desc nulls last` from its end: options first, what is left is the column or the expression."""
-    options: dict[str, Any] = {}
-    rest = text.strip()
-    while match := _SUFFIX.search(rest):
-        found = {name: value for name, value in match.groupdict().items() if value is not None}
-        if found.keys() & options.keys():
-            break
-        options |= found
-        rest = rest[: match.start()].rstrip()
-    quoted = rest.startswith('"') and rest.endswith('"') and len(rest) > 1
-    if "collation" in options:
-        options["collation"] = str(options["collation"]).strip('"')
-    for word in ("order", "nulls"):
-        if word in options:
-            options[word] = options[word].lower()
-    if is_expression or ("(" in rest and not quoted):
-        return KeyColumn(expression=rest, **options)
-    return KeyColumn(name=split_name(rest)[1] if quoted else rest, **options)
 
 
 def _storage_text(value: str | float | bool) -> str:  # noqa: FBT001 - a YAML value
