@@ -55,22 +55,12 @@ class _ServerRow:
 def audit(targets: OpenTargets, wish: Wish, progress: Progress) -> AuditReport:
     """Reads only. Raises TargetError when a server cannot be reached at all; everything smaller is `skipped`."""
     from dbtune.servers.postgres.errors import describe_target
-    from dbtune.servers.postgres.queries import fetch
     from dbtune.servers.postgres.session import connect
 
     started_at, clock = datetime.now(UTC), time.monotonic()
     chosen = wish.chosen()
     with contextlib.closing(connect(targets.postgres or "")) as session:
-        row = fetch(session, "audit_server", _ServerRow)[0]
-        server = Audited(
-            version=session.info.server_version,
-            database=row.database,
-            user=row.user,
-            is_superuser=row.is_superuser,
-            is_replica=row.is_replica,
-            statistics_age_s=row.statistics_age_s,
-            window_s=wish.window_s,
-        )
+        server = _look_at(session, wish.window_s)
         rows = _fetch_all(session, chosen, progress)
     findings, skipped = _judge_all(chosen, rows, server)
     return AuditReport(
@@ -82,6 +72,21 @@ def audit(targets: OpenTargets, wish: Wish, progress: Progress) -> AuditReport:
         ),
         skipped=tuple(skipped),
         examined=tuple(check.code for check in chosen if check.code not in {one.check for one in skipped}),
+    )
+
+
+def _look_at(session: Any, window_s: float = 0.0) -> Audited:  # noqa: ANN401 - a driver's session
+    from dbtune.servers.postgres.queries import fetch
+
+    row = fetch(session, "audit_server", _ServerRow)[0]
+    return Audited(
+        version=session.info.server_version,
+        database=row.database,
+        user=row.user,
+        is_superuser=row.is_superuser,
+        is_replica=row.is_replica,
+        statistics_age_s=row.statistics_age_s,
+        window_s=window_s,
     )
 
 
