@@ -42,13 +42,14 @@ def plan_steps(workspace: Workspace, steps: Sequence[PlaybookStep]) -> dict[str,
 
 
 def plan_row(workspace: Workspace, step: PlaybookStep, plan: Plan) -> StepReport:
+    hopeless = plan.status in ("conflict", "blocked")
     return report(
         step,
         plan.status,
         sql=workspace.statements(plan.actions),
         before=plan.before,
-        reason=plan.reason,
-        error=plan.reason if plan.status in ("conflict", "blocked") else None,
+        reason=None if hopeless else plan.reason,
+        error=plan.reason if hopeless else None,
         notes=plan.notes,
         lock=plan.lock,
         size_bytes=plan.size_bytes,
