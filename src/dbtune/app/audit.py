@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dbtune.app.targets import OpenTargets
-from dbtune.checks.check import Audited, Check, checks
-from dbtune.core.errors import ChangeFailed, DbtuneError, Misused, Refused
+from dbtune.checks.check import SLOW_S, Audited, Check, checks
+from dbtune.checks.statement_totals import StatementTotals
+from dbtune.core.errors import ChangeFailed, DbtuneError, Misused, Refused, Unsupported
 from dbtune.core.findings import SEVERITIES, AuditReport, Finding, Unexamined
 from dbtune.core.identifiers import did_you_mean
 from dbtune.core.progress import Progress
@@ -21,12 +22,16 @@ Rows = Mapping[tuple[str, type[Any]], Sequence[Any] | DbtuneError]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which checks, by code or name; `window_s` of watching in `parts` sub-windows for evidence over time."""
+    """Which checks, by code or name; `window_s` of watching in `parts` sub-windows for evidence over time.
+
+    A statement is slow from `slow_s` on.
+    """
 
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     window_s: float = 0.0
     parts: int = 6
+    slow_s: float = SLOW_S
 
     def chosen(self) -> tuple[Check, ...]:
         """Raises Misused for a code or a name that no check has."""
@@ -97,14 +102,15 @@ def _worst_first(found: Finding) -> tuple[int, str, str]:
 def _fetch_all(session: Any, chosen: Sequence[Check], progress: Progress) -> Rows:  # noqa: ANN401 - a driver's session
     """Each distinct query once. A privilege or a time-out that is missing costs its checks, not the audit."""
     from dbtune.servers.postgres.queries import fetch
+    from dbtune.servers.postgres.totals import read_totals
 
     found: dict[tuple[str, type[Any]], Sequence[Any] | DbtuneError] = {}
-    distinct = dict.fromkeys((check.query, check.row) for check in chosen if check.source == "postgres")
+    distinct = dict.fromkeys((check.query, check.row) for check in chosen if check.source in ("postgres", "totals"))
     for place, (query, row) in enumerate(distinct):
         progress(f"reading {query.removeprefix('audit_').replace('_', ' ')}", place / len(distinct))
         try:
-            found[query, row] = fetch(session, query, row)
-        except (Refused, ChangeFailed) as error:
+            found[query, row] = (read_totals(session),) if row is StatementTotals else fetch(session, query, row)
+        except (Refused, ChangeFailed, Unsupported) as error:
             found[query, row] = error
     return found
 

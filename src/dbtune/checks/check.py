@@ -12,8 +12,12 @@ from typing import Any, Literal
 
 from dbtune.core.findings import Finding, Severity, Unexamined
 
-Source = Literal["postgres", "statements", "redis"]
-"""Where rows come from: `postgres`, a packaged statement; `statements`, sub-windows of pg_stat_statements; `redis`."""
+Source = Literal["postgres", "totals", "statements", "redis"]
+"""Where rows come from: `postgres`, a packaged statement; `totals`, one row with pg_stat_statements since its reset;
+`statements`, sub-windows of pg_stat_statements; `redis`."""
+
+SLOW_S = 0.1
+"""What a person waits for without noticing (Nielsen, "Response Times: The 3 Important Limits")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class Audited:
     """What a judgement may know about the server besides its rows.
 
     `version` is server_version_num; `statistics_age_s` is how long the cumulative statistics have been counting
-    (None: unknown), without which "never used" means nothing; `is_replica` has counters of its own.
+    (None: unknown), without which "never used" means nothing; `is_replica` has counters of its own. `slow_s` is the
+    person's limit: a statement that takes longer is slow.
     """
 
     version: int
@@ -31,6 +36,7 @@ class Audited:
     is_replica: bool
     statistics_age_s: float | None
     window_s: float = 0.0
+    slow_s: float = SLOW_S
 
 
 Verdicts = Iterable[Finding | Unexamined]

@@ -149,6 +149,10 @@ class Counters:
             instance=instance[0] if instance else None,
         )
 
+    def statements(self) -> Statements | None:
+        """pg_stat_statements alone; None, and why in `skipped`, where it cannot be read."""
+        return self._try("statements", self._statements) if self._extension else None
+
     def texts(self) -> Mapping[str, str | None]:
         """Texts of this database's statements by queryid. They lie in a file: read once, after the last snapshot."""
         extension = self._extension
