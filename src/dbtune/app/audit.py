@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dbtune.app.audit_cache import watched
 from dbtune.app.targets import OpenTargets
 from dbtune.checks.check import SLOW_S, Audited, Check, checks
 from dbtune.checks.statement_totals import StatementTotals
@@ -59,30 +60,45 @@ class _ServerRow:
 
 def audit(targets: OpenTargets, wish: Wish, progress: Progress) -> AuditReport:
     """Reads only. Raises TargetError when a server cannot be reached at all; everything smaller is `skipped`."""
-    from dbtune.servers.postgres.errors import describe_target
-    from dbtune.servers.postgres.session import connect
-
     started_at, clock = datetime.now(UTC), time.monotonic()
     chosen = wish.chosen()
-    with contextlib.closing(connect(targets.postgres or "")) as session:
-        server = _look_at(session, wish.window_s)
-        rows = _fetch_all(session, chosen, progress)
+    with watched(targets.redis, chosen, wish.window_s) as finish:
+        server, rows = _ask_postgres(targets.postgres, chosen, wish, progress)
+        rows = {**rows, **finish(progress)}
     findings, skipped = _judge_all(chosen, rows, server)
     return AuditReport(
-        target=describe_target(targets.postgres or ""),
+        target=_describe(targets),
         started_at=started_at,
         duration_s=time.monotonic() - clock,
-        findings=tuple(
-            sorted(findings, key=lambda found: (SEVERITIES.index(found.severity), found.code, found.object))
-        ),
+        findings=tuple(sorted(findings, key=_worst_first)),
         skipped=tuple(skipped),
         examined=tuple(check.code for check in chosen if check.code not in {one.check for one in skipped}),
     )
 
 
-def _look_at(session: Any, window_s: float = 0.0) -> Audited:  # noqa: ANN401 - a driver's session
+def _describe(targets: OpenTargets) -> str:
+    from dbtune.servers.postgres.errors import describe_target
+    from dbtune.servers.redis.errors import describe_target as describe_cache
+
+    names = [describe_target(targets.postgres)] if targets.postgres is not None else []
+    return " and ".join([*names, *([describe_cache(targets.redis)] if targets.redis is not None else [])])
+
+
+def _ask_postgres(dsn: str | None, chosen: Sequence[Check], wish: Wish, progress: Progress) -> tuple[Audited, Rows]:
+    """Who answered, and every distinct query once; nobody and nothing when no PostgreSQL is named."""
+    from dbtune.servers.postgres.session import connect
+
+    if dsn is None:
+        nobody = Audited(0, "", "", False, False, None, window_s=wish.window_s, slow_s=wish.slow_s)  # noqa: FBT003
+        return nobody, {}
+    with contextlib.closing(connect(dsn)) as session:
+        return _look_at(session, wish), _fetch_all(session, chosen, progress)
+
+
+def _look_at(session: Any, wish: Wish | None = None) -> Audited:  # noqa: ANN401 - a driver's session
     from dbtune.servers.postgres.queries import fetch
 
+    wish = wish or Wish()
     row = fetch(session, "audit_server", _ServerRow)[0]
     return Audited(
         version=session.info.server_version,
@@ -91,7 +107,8 @@ def _look_at(session: Any, window_s: float = 0.0) -> Audited:  # noqa: ANN401 - 
         is_superuser=row.is_superuser,
         is_replica=row.is_replica,
         statistics_age_s=row.statistics_age_s,
-        window_s=window_s,
+        window_s=wish.window_s,
+        slow_s=wish.slow_s,
     )
 
 
@@ -121,10 +138,17 @@ def _judge_all(chosen: Sequence[Check], rows: Rows, server: Audited) -> tuple[li
     for check in chosen:
         answer = rows.get((check.query, check.row))
         if answer is None:
-            skipped.append(Unexamined(check.code, "this audit had no such source"))
+            skipped.append(_not_asked(check))
         elif isinstance(answer, DbtuneError):
             skipped.append(Unexamined(check.code, answer.message, answer.hint))
         else:
             for verdict in check.judge(answer, server):
                 (findings if isinstance(verdict, Finding) else skipped).append(verdict)  # type: ignore[arg-type]
     return findings, skipped
+
+
+def _not_asked(check: Check) -> Unexamined:
+    """Nobody was named whom the check could ask."""
+    if check.source == "redis":
+        return Unexamined(check.code, "no Redis or Valkey is named", "give --redis URL, or set REDIS_URL")
+    return Unexamined(check.code, "no PostgreSQL is named", "give --postgres URL, or set DATABASE_URL")

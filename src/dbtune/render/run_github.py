@@ -14,21 +14,21 @@ def render(report: RunReport, screen: Screen) -> str:  # noqa: ARG001 - every re
     """An error for each step that went wrong, a warning for each that was left out or warns, then a notice."""
     lines = [line for step in report.steps for line in _step(step)]
     title = f"dbtune {report.command}: {report.playbook}"
-    return "\n".join([*lines, _command("notice", title, summary(report))]) + "\n"
+    return "\n".join([*lines, command("notice", title, summary(report))]) + "\n"
 
 
 def _step(step: StepReport) -> Iterator[str]:
     title = f"{step.kind}: {step.name}"
     what = ". ".join(text for text in (step.error, step.reason, step.hint) if text) or status_words(step.status)
     if TONES[step.status] == "bad":
-        yield _command("error", title, what)
+        yield command("error", title, what)
     elif TONES[step.status] == "open":
-        yield _command("warning", title, f"{status_words(step.status)}: {what}")
+        yield command("warning", title, f"{status_words(step.status)}: {what}")
     for note in step.notes:
-        yield _command("warning", title, note)
+        yield command("warning", title, note)
 
 
-def _command(level: str, title: str, message: str) -> str:
+def command(level: str, title: str, message: str) -> str:
     """A workflow command; its delimiters are escaped as GitHub's own toolkit does."""
     escaped = plain(message).replace("%", "%25").replace("\n", "%0A")
     name = one_line(title).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
