@@ -1,8 +1,21 @@
 -- Whether the journal's tables are here, and whether this role may use or make them.
+-- Looked up in pg_class: to_regclass() is an error for a role that may not even look into the schema.
+with journal as (
+    select
+        count(*) = 2 as present,
+        coalesce(bool_and(has_schema_privilege(space.oid, 'USAGE') and has_table_privilege(relation.oid, 'SELECT')),
+                 false) as readable,
+        coalesce(bool_and(has_table_privilege(relation.oid, 'INSERT') and has_table_privilege(relation.oid, 'UPDATE')),
+                 false) as writable
+    from pg_class relation join pg_namespace space on space.oid = relation.relnamespace
+    where space.nspname = 'dbtune' and relation.relname in ('run', 'step') and relation.relkind = 'r'
+)
 select
-    to_regclass('dbtune.run') is not null and to_regclass('dbtune.step') is not null as present,
-    coalesce(has_table_privilege(to_regclass('dbtune.run'), 'SELECT'), false)
-        and has_schema_privilege((select oid from pg_namespace where nspname = 'dbtune'), 'USAGE') as readable,
-    coalesce(has_table_privilege(to_regclass('dbtune.step'), 'INSERT, UPDATE'), false) as writable,
-    has_database_privilege(current_database(), 'CREATE') as creatable,
+    present, readable, writable,
+    -- The schema may be left of a first run that was cut off, and be somebody else's.
+    case when exists (select from pg_namespace where nspname = 'dbtune')
+         then (select has_schema_privilege(oid, 'CREATE, USAGE') and pg_has_role(nspowner, 'USAGE')
+                 from pg_namespace where nspname = 'dbtune')
+         else has_database_privilege(current_database(), 'CREATE') end as creatable,
     (select system_identifier::text from pg_control_system()) as system
+from journal

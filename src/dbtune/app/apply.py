@@ -6,10 +6,11 @@ converges, and which a rollback can take back.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -18,13 +19,15 @@ from dbtune.app.plan import plan_row, plan_steps
 from dbtune.app.selection import Selection, report, switched_off
 from dbtune.app.verify import verify_change, verify_step
 from dbtune.app.workspace import Workspace
+from dbtune.core.actions import Action, RunSql
 from dbtune.core.errors import ChangeFailed, DbtuneError, Misused
 from dbtune.core.journal import Journal, JournalStep, Run, RunStatus, new_run_id
 from dbtune.core.progress import Progress
 from dbtune.core.reports import RunReport, StepReport
+from dbtune.core.secrets import mask_password
 from dbtune.playbook.model import Playbook, PlaybookStep
 from dbtune.servers.postgres.lock import only_run
-from dbtune.servers.postgres.session import UNBOUNDED, connect
+from dbtune.servers.postgres.session import UNBOUNDED, Connection, connect
 from dbtune.steps.step import Plan, Verdict
 
 UNMET_EXIT, BLOCKED_EXIT, FAILED_EXIT, INTERRUPTED_EXIT = 1, 3, 4, 130
@@ -53,19 +56,21 @@ def apply_playbook(workspace: Workspace, order: Order, progress: Progress) -> Ru
         connect(workspace.dsn, read_only=False, limits=UNBOUNDED) as control,
         only_run(control, wait_s=order.lock_wait_s, progress=progress),
     ):
-        journal = workspace.writable_journal(control)
-        return _Applying(workspace, order, journal, progress).run()
+        return _Applying(workspace, order, control, progress).run()
 
 
 class _Applying:
     """One apply under way."""
 
-    def __init__(self, workspace: Workspace, order: Order, journal: Journal, progress: Progress) -> None:
-        self._workspace, self._order, self._journal, self._progress = workspace, order, journal, progress
+    _journal: Journal
+
+    def __init__(self, workspace: Workspace, order: Order, control: Connection, progress: Progress) -> None:
+        self._workspace, self._order, self._control, self._progress = workspace, order, control, progress
         self._started_at, self._clock = datetime.now(UTC), time.monotonic()
+        journal = workspace.readable_journal(control) if order.resume else None
         resumed = _unfinished(journal, order.playbook) if order.resume else None
         self._run_id = resumed.run_id if resumed else new_run_id()
-        self._places = len(journal.steps(self._run_id)) if resumed else 0
+        self._places = len(journal.steps(self._run_id)) if resumed and journal else 0
         self._exit_code = 0
 
     def run(self) -> RunReport:
@@ -73,19 +78,31 @@ class _Applying:
         refused = self._refuse_beforehand(steps)
         if refused is not None:
             return replace(self._report(refused), run_id=None)
-        self._journal.begin(_as_run(self._run_id, self._order.playbook))
+        # Only now: a run that is refused leaves no trace, not even the journal's tables.
+        self._journal = self._workspace.writable_journal(self._control)
+        self._journal.begin(_as_run(self._run_id, self._order.playbook, self._workspace.server.user))
         rows: list[StepReport] = []
+        status: RunStatus = "failed"
+        try:
+            self._apply_each(steps, rows)
+            status = self._status(rows)
+        finally:
+            # Also when something unforeseen passes: a run must not look alive after it ended.
+            with _lost_servers_already_told(rows):
+                self._journal.end(self._run_id, status)
+        rows += [report(step, "not_run") for step in steps[len(rows) :]]
+        return self._report(rows)
+
+    def _apply_each(self, steps: Sequence[PlaybookStep], rows: list[StepReport]) -> None:
+        """Until one fails; an interrupt between two steps ends the run as one within a step does."""
         try:
             for place, step in enumerate(steps):
                 self._progress(step.name, place / len(steps))
                 rows.append(self._apply(step))
                 if rows[-1].status == "failed":
                     break
-        finally:
-            # Also when something unforeseen passes: a run must not look alive after it ended.
-            self._journal.end(self._run_id, self._status(rows))
-        rows += [report(step, "not_run") for step in steps[len(rows) :]]
-        return self._report(rows)
+        except KeyboardInterrupt:
+            self._exit_code = INTERRUPTED_EXIT
 
     def _refuse_beforehand(self, steps: Sequence[PlaybookStep]) -> list[StepReport] | None:
         """Rows when a step cannot succeed whatever the earlier ones do, so that nothing is half done.
@@ -154,11 +171,14 @@ class _Applying:
             return report(step, "failed", error=plan.reason, before=plan.before)
         intent = self._intend(step, plan)
         try:
-            undo, notes = perform_all(self._workspace, self._journal, intent, step.timeout_s, self._progress)
+            work = replace(intent, actions=plan.actions)
+            undo, notes = perform_all(self._workspace, self._journal, work, step.timeout_s, self._progress)
             self._journal.conclude(intent, "applied", undo=undo)
             verdict = self._verified(step, plan)
         except BaseException as error:
-            self._journal.conclude(intent, "failed", error=_said(error))
+            # A server that went away takes its journal along. What it was doing then is the better explanation.
+            with contextlib.suppress(DbtuneError):
+                self._journal.conclude(intent, "failed", error=_said(error))
             raise
         self._journal.conclude(intent, "applied", after=verdict.after)
         return report(
@@ -188,7 +208,7 @@ class _Applying:
             kind=step.kind,
             name=step.name,
             fingerprint=step.step.fingerprint(),
-            actions=plan.actions,
+            actions=tuple(_without_passwords(action) for action in plan.actions),
             undo=plan.undo,
             sql=self._workspace.statements(plan.actions),
             before=plan.before,
@@ -219,9 +239,19 @@ class _Applying:
         )
 
 
-def _unfinished(journal: Journal, playbook: Playbook) -> Run:
+@contextlib.contextmanager
+def _lost_servers_already_told(rows: Sequence[StepReport]) -> Iterator[None]:
+    """When the journal cannot be written because the server went away, and a row says so, the rows are worth more."""
+    try:
+        yield
+    except DbtuneError:
+        if not any(row.status == "failed" for row in rows):
+            raise
+
+
+def _unfinished(journal: Journal | None, playbook: Playbook) -> Run:
     """The newest run of this playbook that did not come to its end. Raises Misused where there is none."""
-    for run in journal.runs():
+    for run in journal.runs() if journal else ():
         if run.command == "apply" and run.playbook == playbook.name:
             if run.is_unfinished:
                 return run
@@ -229,7 +259,7 @@ def _unfinished(journal: Journal, playbook: Playbook) -> Run:
     raise Misused(f'no run of "{playbook.name}" is unfinished', hint="apply without --resume")
 
 
-def _as_run(run_id: str, playbook: Playbook) -> Run:
+def _as_run(run_id: str, playbook: Playbook, role: str) -> Run:
     return Run(
         run_id=run_id,
         command="apply",
@@ -239,10 +269,15 @@ def _as_run(run_id: str, playbook: Playbook) -> Run:
         status="running",
         started_at=datetime.now(UTC),
         ended_at=None,
-        role="",
+        role=role,
         host=socket.gethostname(),
         client_pid=os.getpid(),
     )
+
+
+def _without_passwords(action: Action) -> Action:
+    """For the journal. Nothing performs these again; only what takes them back has to stay as it was written."""
+    return replace(action, sql=mask_password(action.sql)) if isinstance(action, RunSql) else action
 
 
 def _said(error: BaseException) -> str:

@@ -30,6 +30,8 @@ def journal_path(system: str, database: str) -> Path:
 class FileJournal:
     """Events are appended and flushed to the disk; the state is what they add up to. A torn last line is ignored."""
 
+    commits_with_the_change = False
+
     def __init__(self, path: Path) -> None:
         self._path = path
 
@@ -90,7 +92,8 @@ class FileJournal:
             if event == "intend":
                 found[value["run_id"], value["place"]] = value
             elif event == "conclude" and (key := (value["run_id"], value["place"])) in found:
-                found[key] = found[key] | value | {"ended_at": at}
+                made = found[key].get("status") == "applied" and value["status"] == "failed"
+                found[key] = found[key] | value | {"ended_at": at} | ({"status": "applied"} if made else {})
         return {key: _STEP.validate_python(value) for key, value in found.items()}
 
     def _append(self, event: str, value: Mapping[str, Any]) -> None:

@@ -42,7 +42,8 @@ def roll_back(workspace: Workspace, run_id: str, progress: Progress, *, lock_wai
         connect(workspace.dsn, read_only=False, limits=UNBOUNDED) as control,
         only_run(control, wait_s=lock_wait_s, progress=progress),
     ):
-        return _RollingBack(workspace, workspace.writable_journal(control), progress).run(run_id)
+        target = find_run(workspace.readable_journal(control), run_id)
+        return _RollingBack(workspace, workspace.writable_journal(control), progress).run(target)
 
 
 class _RollingBack:
@@ -52,9 +53,8 @@ class _RollingBack:
         self._workspace, self._journal, self._progress = workspace, journal, progress
         self._exit_code = 0
 
-    def run(self, run_id: str) -> RunReport:
+    def run(self, target: Run) -> RunReport:
         started_at, clock = datetime.now(UTC), time.monotonic()
-        target = find_run(self._journal, run_id)
         mine = replace(
             target,
             run_id=new_run_id(),
@@ -67,15 +67,15 @@ class _RollingBack:
         )
         self._journal.begin(mine)
         rows: list[StepReport] = []
+        status: RunStatus = "failed"
         try:
-            # Twice the same step is possible: a resumed run tried it again.
-            for step in reversed(self._journal.steps(target.run_id)):
-                self._progress(f"taking back {step.name}")
-                rows.append(self._take_back(step))
-                if self._exit_code == INTERRUPTED_EXIT:
-                    break
+            self._take_back_each(target, rows)
+            status = self._status(rows)
         finally:
-            self._finish(mine, target, rows)
+            # Whatever passes: only a rollback that came to its end may say that the run is taken back.
+            self._journal.end(mine.run_id, status)
+        if status == "applied":
+            self._journal.end(target.run_id, "rolled_back")
         return RunReport(
             command="rollback",
             playbook=target.playbook,
@@ -89,12 +89,22 @@ class _RollingBack:
             interrupted=self._exit_code == INTERRUPTED_EXIT,
         )
 
-    def _finish(self, mine: Run, target: Run, rows: list[StepReport]) -> None:
-        failed = self._exit_code != 0 or any(row.status == "failed" for row in rows)
-        ended: RunStatus = "interrupted" if self._exit_code == INTERRUPTED_EXIT else "failed" if failed else "applied"
-        self._journal.end(mine.run_id, ended)
-        if ended == "applied":
-            self._journal.end(target.run_id, "rolled_back")
+    def _take_back_each(self, target: Run, rows: list[StepReport]) -> None:
+        """Every step, the last one first; one that fails does not keep the others."""
+        try:
+            # Twice the same step is possible: a resumed run tried it again.
+            for step in reversed(self._journal.steps(target.run_id)):
+                self._progress(f"taking back {step.name}")
+                rows.append(self._take_back(step))
+                if self._exit_code == INTERRUPTED_EXIT:
+                    break
+        except KeyboardInterrupt:
+            self._exit_code = INTERRUPTED_EXIT
+
+    def _status(self, rows: list[StepReport]) -> RunStatus:
+        if self._exit_code == INTERRUPTED_EXIT:
+            return "interrupted"
+        return "failed" if self._exit_code != 0 or any(row.status == "failed" for row in rows) else "applied"
 
     def _take_back(self, step: JournalStep) -> StepReport:
         clock = time.monotonic()
@@ -119,7 +129,7 @@ class _RollingBack:
     def _undo(self, step: JournalStep) -> _Outcome:
         if not step.undo and any(isinstance(action, RunSql) for action in step.actions):
             return _Outcome("kept", "the step has no rollback")
-        if _never_committed(step):
+        if self._journal.commits_with_the_change and _never_committed(step):
             return _Outcome("nothing_to_do", "its transaction was never committed")
         kept, done = [], False
         try:
@@ -147,12 +157,12 @@ class _RollingBack:
         return undo.judge(action, facts)
 
 
-def find_run(journal: Journal, run_id: str) -> Run:
+def find_run(journal: Journal | None, run_id: str) -> Run:
     """The run of that id, or with `last` the newest apply that is not rolled back yet.
 
     Raises Misused when there is none, or when it is itself a rollback.
     """
-    runs = journal.runs(most=10_000)
+    runs = journal.runs(most=10_000) if journal else ()
     if run_id == LAST:
         candidates = [run for run in runs if run.command == "apply" and run.status not in ("rolled_back", "unchanged")]
         if not candidates:

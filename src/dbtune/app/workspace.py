@@ -100,9 +100,10 @@ class Workspace:
     def readable_journal(self, session: Connection | None = None) -> Journal | None:
         """The journal as it is, or None where nothing was ever written."""
         state = journal_state(session or self.session)
-        if state.present and state.readable:
-            return TableJournal(session or self.session)
         path = journal_path(state.system, self.server.database)
+        # The one that this role would write to. Who may only read the tables has written elsewhere.
+        if state.present and state.readable and (state.writable or not path.exists()):
+            return TableJournal(session or self.session)
         return FileJournal(path) if path.exists() else None
 
     def writable_journal(self, control: Connection) -> Journal:

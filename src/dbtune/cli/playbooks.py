@@ -288,13 +288,17 @@ def _ask_first(question: str, *, yes: bool) -> None:
 
 
 class _stoppable:  # noqa: N801 - used as a `with` word
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: cancelled at the server, cleaned up, and written down."""
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: cancelled at the server, cleaned up, and written down.
+
+    A signal that is ignored, as under nohup, stays ignored.
+    """
 
     _signals = (signal.SIGTERM, signal.SIGHUP)
 
     def __enter__(self) -> None:
-        self._before = [signal.signal(number, signal.default_int_handler) for number in self._signals]
+        heard = [number for number in self._signals if signal.getsignal(number) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in zip(self._signals, self._before, strict=True):
+        for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -59,7 +59,14 @@ class JournalStep:
 
 
 class Journal(Protocol):
-    """Every write is durable when the call returns."""
+    """Every write is durable when the call returns.
+
+    What was called applied stays so when `conclude` is told that it failed: the change was made, what came after it
+    was not; `error` says what that was.
+    """
+
+    commits_with_the_change: bool
+    """Whether a transactional change and its conclusion become true together, so that one proves the other."""
 
     @property
     def place(self) -> str:

@@ -7,7 +7,7 @@ import re
 _KEYWORD = re.compile(r"(?i)\b((?:ssl)?passw(?:or)?d|passphrase)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;,'\"]+)")
 # Greedy up to the last @ of a word: a password with an @ in it is masked too, at the price of masking too much.
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s'\"]*@", re.IGNORECASE)
-_SQL = re.compile(r"(?i)\b(password\s+)('(?:[^']|'')*')")
+_SQL = re.compile(r"(?is)\b(password\s+)(e'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\$(\w*)\$.*?\$\3\$)")
 
 
 def mask_password(text: str) -> str:

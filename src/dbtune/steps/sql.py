@@ -11,6 +11,7 @@ from sqlparse.exceptions import SQLParseError
 
 from dbtune.core.actions import RunSql
 from dbtune.core.questions import Facts, Failed, Holds, Journaled, Question
+from dbtune.core.secrets import mask_password
 from dbtune.steps.step import Plan, Step, Verdict
 
 ALONE = ("VACUUM", "CREATE DATABASE", "DROP DATABASE", "CREATE TABLESPACE", "DROP TABLESPACE", "ALTER SYSTEM")
@@ -46,7 +47,7 @@ class Sql(Step):
         return text
 
     def title(self) -> str:
-        first = " ".join(statements(self.apply)[0].split())
+        first = mask_password(" ".join(statements(self.apply)[0].split()))
         return f"sql {first[:60]}{'…' if len(first) > 60 else ''}"
 
     def questions(self, facts: Facts) -> Iterable[Question]:

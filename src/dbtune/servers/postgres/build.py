@@ -7,6 +7,7 @@ for, and keeps the time budget. Whatever ends a build early, the invalid index i
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -22,6 +23,7 @@ from dbtune.core.progress import Progress
 from dbtune.core.units import format_duration
 from dbtune.servers.postgres import statements
 from dbtune.servers.postgres.errors import server_error, translated
+from dbtune.servers.postgres.lock import mark_working
 from dbtune.servers.postgres.queries import fetch
 from dbtune.servers.postgres.session import UNBOUNDED, Connection, Limits, connect
 
@@ -29,6 +31,7 @@ POLL_S = 0.2
 DEADLOCK_RETRIES = 3
 DUPLICATES_BUDGET_S = 60.0
 CLEAN_UP_BUDGET_S = 60.0
+CANCEL_BUDGET_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Building:
             if self._attach(watcher):
                 return self._undo(watcher)
             self._remove_leftover(watcher)
-            self._refuse_duplicates(watcher)
+            self._refuse_duplicates()
             for attempt in range(DEADLOCK_RETRIES + 1):
                 if self._build(watcher, last_attempt=attempt == DEADLOCK_RETRIES):
                     break
@@ -118,22 +121,25 @@ class Building:
         state = index_state(watcher, self._index)
         if state is None:
             return
-        if state.usable or self._action.replaces_invalid_oid is None:
+        if state.usable or self._action.replaces_invalid_oid != state.oid:
             raise ChangeFailed(
                 f"{self._index} appeared since the plan: {state.definition}", hint="plan and apply again"
             )
         drop_concurrently(self._dsn, self._index, self._progress)
 
-    def _refuse_duplicates(self, watcher: Connection) -> None:
+    def _refuse_duplicates(self) -> None:
         """A unique build over duplicates fails at its very end; a look beforehand is cheaper and names them."""
         if not self._action.index.unique:
             return
         self._progress("looking for duplicates")
-        watcher.execute("select set_config('statement_timeout', %s, false)", (f"{int(DUPLICATES_BUDGET_S * 1000)}ms",))
         try:
-            rows = watcher.execute(statements.duplicates(self._action.index)).fetchall()
-        except (errors.QueryCanceled, errors.InsufficientPrivilege):
-            return
+            with connect(self._dsn, limits=Limits(work_s=DUPLICATES_BUDGET_S)) as session:
+                # Binary takes the extended protocol: one statement only.
+                rows = session.cursor(binary=True).execute(statements.duplicates(self._action.index)).fetchall()
+        except (errors.QueryCanceled, errors.LockNotAvailable, errors.InsufficientPrivilege):
+            return  # The build itself will tell.
+        except psycopg.Error as error:
+            raise server_error(error, f"looking for duplicates in {self._action.index.table}") from error
         if rows:
             samples = ", ".join(f"{row[0]} ({row[1]} times)" for row in rows)
             raise ChangeFailed(
@@ -143,7 +149,9 @@ class Building:
 
     def _build(self, watcher: Connection, *, last_attempt: bool) -> bool:
         """One try. False after a deadlock that is worth another."""
-        with connect(self._dsn, read_only=False, limits=UNBOUNDED) as builder:
+        # Closed, not left as a `with` block: that one would ask for a rollback, and wait for the build to end first.
+        with contextlib.closing(connect(self._dsn, read_only=False, limits=UNBOUNDED)) as builder:
+            mark_working(builder)
             execution = _Execution(builder, statements.create_index(self._action.index).as_bytes(None))
             try:
                 execution.start()
@@ -167,11 +175,12 @@ class Building:
     def _whom(self, watcher: Connection, row: BuildProgress) -> str:
         if row.waits_for is None:
             return ""
-        found = watcher.execute(
-            "/* dbtune */ select usename, application_name, state, extract(epoch from now() - xact_start)::float8"
-            " from pg_stat_activity where pid = %s",
-            (row.waits_for,),
-        ).fetchone()
+        with translated("asking whom the build waits for"):
+            found = watcher.execute(
+                "/* dbtune */ select usename, application_name, state, extract(epoch from now() - xact_start)::float8"
+                " from pg_stat_activity where pid = %s",
+                (row.waits_for,),
+            ).fetchone()
         if found is None:
             return ""
         age = format_duration(float(str(found[3] or 0)))
@@ -183,6 +192,8 @@ class Building:
                 f"{self._index} cannot be unique: {error.diag.message_detail or error.diag.message_primary}",
                 hint="remove the duplicates, or drop `unique`",
             )
+        if isinstance(error, errors.DuplicateTable):
+            return ChangeFailed(f"{self._index} appeared since the plan", hint="plan and apply again")
         return server_error(error, f"building {self._index}")
 
     def _check_budget(self, what: str) -> None:
@@ -191,6 +202,8 @@ class Building:
 
     def _clean_up(self, reason: BaseException) -> None:
         """Removes what a failed build left. When that fails as well, both reasons are told."""
+        if isinstance(reason, errors.DuplicateTable):
+            return  # What stands there is not ours.
         try:
             with connect(self._dsn) as fresh:
                 state = index_state(fresh, self._index)
@@ -226,26 +239,38 @@ class _Execution:
     def __init__(self, session: Connection, statement: bytes) -> None:
         self._session, self._statement = session, statement
         self._thread = threading.Thread(target=self._execute, name="dbtune-build", daemon=True)
+        self._begun, self._ended, self._unwanted = threading.Event(), threading.Event(), False
         self.error: psycopg.Error | None = None
 
     def start(self) -> None:
         self._thread.start()
 
     def is_running(self, wait_s: float) -> bool:
-        self._thread.join(wait_s)
-        return self._thread.is_alive()
+        return not self._ended.wait(wait_s)
 
     def cancel(self) -> None:
-        """Asks the server to stop, and waits until it did."""
-        if self._thread.is_alive():
-            self._session.cancel_safe()
-            self._thread.join(30)
+        """Asks the server to stop, and waits until it did. A server that is gone has stopped.
+
+        An interrupt may come before the thread has sent its statement, when there is nothing to cancel yet: therefore
+        it is told as well, and the server is asked more than once.
+        """
+        self._unwanted = True
+        give_up_at = time.monotonic() + CANCEL_BUDGET_S
+        while self._begun.wait(POLL_S) and time.monotonic() < give_up_at:
+            with contextlib.suppress(psycopg.Error):
+                self._session.cancel_safe(timeout=CANCEL_BUDGET_S)
+            if self._ended.wait(POLL_S):
+                break
 
     def _execute(self) -> None:
+        self._begun.set()
         try:
-            self._session.execute(b"/* dbtune */ " + self._statement)
+            if not self._unwanted:
+                self._session.execute(b"/* dbtune */ " + self._statement)
         except psycopg.Error as error:
             self.error = error
+        finally:
+            self._ended.set()
 
 
 def index_state(session: Connection, index: Relation) -> IndexState | None:
@@ -260,4 +285,5 @@ def drop_concurrently(dsn: str, index: Relation, progress: Progress, *, budget_s
         connect(dsn, read_only=False, limits=Limits(work_s=budget_s, lock_s=0)) as session,
         translated(f"dropping {index}"),
     ):
+        mark_working(session)
         session.execute(b"/* dbtune */ " + statements.drop_index(index).as_bytes(None))

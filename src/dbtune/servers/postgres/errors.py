@@ -71,7 +71,8 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def _last_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
+    # libpq's own questions to the reader ("\tIs the server running ...?") follow indented; they are our hint.
+    lines = [line for line in text.strip().splitlines() if line.strip() and not line.startswith("\t")]
     return (
         re.sub(r"^(connection failed: )?(connection to server .*? failed: )?(FATAL:\s*)?", "", lines[-1])
         if lines

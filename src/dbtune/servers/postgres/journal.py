@@ -80,6 +80,7 @@ class TableJournal:
     """Reads and writes over one session, which is the one that holds the lock."""
 
     place = "schema dbtune of the target"
+    commits_with_the_change = True
 
     def __init__(self, session: Connection) -> None:
         self._session = session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from dbtune.core.progress import Progress
 from dbtune.servers.postgres import statements
 from dbtune.servers.postgres.build import Building, drop_concurrently
 from dbtune.servers.postgres.errors import server_error, translated
+from dbtune.servers.postgres.lock import mark_working
 from dbtune.servers.postgres.session import Connection, Limits, connect
 
 SHORT_LOCK_S = 2.0
@@ -61,7 +63,12 @@ class Performer:
         return None
 
     def _session(self, *, lock_s: float) -> Connection:
-        return connect(self.dsn, read_only=False, limits=Limits(work_s=self.budget_s or 0, lock_s=lock_s))
+        session = connect(self.dsn, read_only=False, limits=Limits(work_s=self.budget_s or 0, lock_s=lock_s))
+        mark_working(session)
+        # From 14 on, and where the server's system can tell: it stops working for a client that was killed.
+        with contextlib.suppress(psycopg.Error):
+            session.execute("/* dbtune */ set client_connection_check_interval = '1s'")
+        return session
 
     def _set(self, action: SetSetting) -> None:
         with self._session(lock_s=SHORT_LOCK_S) as session, translated(f"setting {action.name}"):

@@ -80,6 +80,12 @@ def connect(dsn: str, *, read_only: bool = True, limits: Limits | None = None) -
             " set_config('default_transaction_read_only', %s, false)",
             (f"{int(limits.work_s * 1000)}ms", f"{int(limits.lock_s * 1000)}ms", "on" if read_only else "off"),
         )
+        # Where the server, the database or the role has limits of its own, they would end a session that holds the
+        # lock while an index is built, or the build itself. By name, since the versions know different ones.
+        connection.execute(
+            "/* dbtune */ select set_config(name, '0', false) from pg_settings"
+            " where name in ('idle_session_timeout', 'transaction_timeout') and setting <> '0'"
+        )
     return connection
 
 
@@ -110,4 +116,7 @@ def _connect_timeout(dsn: str) -> int | None:
         given = conninfo.conninfo_to_dict(dsn).get("connect_timeout") or os.environ.get("PGCONNECT_TIMEOUT")
     except psycopg.ProgrammingError:
         return None
-    return int(given) if given is not None else CONNECT_TIMEOUT_S
+    try:
+        return CONNECT_TIMEOUT_S if given is None else int(given)
+    except ValueError as error:
+        raise Misused(f'connect_timeout is a number of seconds, not "{given}"', hint="connect_timeout=10") from error
