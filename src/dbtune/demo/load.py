@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -126,10 +126,12 @@ def _run(dsn: str, tasks: Sequence[_Task], connections: int) -> Generator[_Task]
                 yield futures[future]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for connection in tuple(under_way):
-                # It may have ended by itself in the meantime.
-                with suppress(psycopg.Error):
-                    connection.cancel_safe()
+            # Until all have ended: the server forgets a cancel that comes before its statement.
+            while not all(future.done() for future in futures):
+                for connection in tuple(under_way):
+                    with suppress(psycopg.Error):
+                        connection.cancel_safe()
+                wait(futures, timeout=0.1)
             raise
 
 
