@@ -14,6 +14,8 @@ from dbtune import __version__
 # name: (module:function or module:Typer, the first line of its help)
 COMMANDS = {
     "demo": ("demo:demo", "Show the whole story on private servers: measure, tune, measure again, compare."),
+    "audit": ("audit:audit", "Say what is wrong with a live PostgreSQL and Redis, and what to do. Changes nothing."),
+    "rule": ("audit:rule", "Explain a finding: what it means, why it matters, what to do."),
     "validate": ("validate:validate", "Check playbooks without a server: all mistakes at once, with their places."),
     "plan": ("playbooks:plan", "Show what apply would do: exact SQL, locks, blockers, sizes. Changes nothing."),
     "apply": ("playbooks:apply", "Make the servers as the playbook says, and verify each step."),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from dbtune.core.findings import AuditReport, Finding
@@ -35,7 +34,7 @@ def _parts(report: AuditReport, screen: Screen) -> Iterator[RenderableType]:
         yield Text(f"not examined ({len({one.check for one in report.skipped})})", style=STYLES["open"])
         for gap in gaps(report.skipped):
             yield Padding(Text(gap.title), (0, 0, 0, 2))
-            yield _facts((("why", plain(gap.reason)), ("remedy", plain(gap.hint or "")), *_all_of(gap.checks)))
+            yield from _facts((("why", plain(gap.reason)), ("remedy", plain(gap.hint or "")), *_all_of(gap.checks)))
     yield Text()
     yield Text(summary(report))
     if report.findings:
@@ -67,14 +66,12 @@ def _finding(finding: Finding, screen: Screen) -> Iterator[RenderableType]:
     if screen.verbose:
         facts += evidence(finding)
     facts += [("fix", plain(statement).strip("\n")) for statement in (finding.fix.sql if finding.fix else ())]
-    yield _facts(facts)
+    yield from _facts(facts)
 
 
-def _facts(facts: Iterator[tuple[str, str]] | list[tuple[str, str]] | tuple[tuple[str, str], ...]) -> RenderableType:
-    table = Table.grid(padding=(0, 1))
+def _facts(facts: Iterable[tuple[str, str]]) -> Iterator[RenderableType]:
+    """Each on lines of its own; what has no text is left out."""
     for label, text in facts:
         if text:
-            words = Text.assemble((f"{label}  ", "dim"), text) if label else Text(text)
-            table.add_row(words)
-    table.add_column(overflow="fold")
-    return Padding(table, (0, 0, 0, 6))
+            words = Text.assemble((f"{label}: ", "dim"), text) if label else Text(text)
+            yield Padding(words, (0, 0, 0, 6))
