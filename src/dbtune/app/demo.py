@@ -53,7 +53,7 @@ class Setting:
     """How big, how long, how many: `seconds` of measured traffic in each of the three measurements."""
 
     scale: float = 1.0
-    seconds: float = 18.0
+    seconds: float = 15.0
     clients: int = 4
 
     def __post_init__(self) -> None:

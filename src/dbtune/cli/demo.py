@@ -14,7 +14,7 @@ def demo(
     scale: Annotated[
         float, typer.Option("--scale", help="How big: 1 is 200,000 contents and 2,000,000 interactions.")
     ] = 1.0,
-    seconds: Annotated[float, typer.Option("--seconds", help="Measured traffic in each of the measurements.")] = 18.0,
+    seconds: Annotated[float, typer.Option("--seconds", help="Measured traffic in each of the measurements.")] = 15.0,
     clients: Annotated[int, typer.Option("--clients", help="How many send requests side by side.")] = 4,
     report: Annotated[Path, typer.Option("--report", metavar="FILE", help="Where the HTML report goes.")] = Path(
         "dbtune-demo.html"

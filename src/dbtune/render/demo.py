@@ -144,10 +144,10 @@ def _thinned(latencies_s: Sequence[float]) -> list[float]:
 
 
 def _headline(report: DemoReport) -> str:
+    traffic = [format_duration(stage.duration_s) for stage in report.stages]
     return (
         f"{report.rows:,} rows ({format_size(report.size_bytes)}) loaded in {format_duration(report.load_s)};"
-        f" {report.clients} clients, {format_duration(report.stages[0].duration_s)} of traffic in each measurement,"
-        f" on {report.target}."
+        f" {report.clients} clients, {', '.join(traffic[:-1])} and {traffic[-1]} of traffic, on {report.target}."
     )
 
 
