@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from dbtune.core.resources import resource
 from dbtune.servers.postgres.errors import translated
+from dbtune.servers.postgres.marking import MARK
 from dbtune.servers.postgres.session import Connection
 
 Row = TypeVar("Row")
@@ -32,9 +33,7 @@ def statement(name: str, version: int) -> str:
             best = (since, path.read_text(encoding="utf-8"))
     if best is None:
         raise FileNotFoundError(f"sql/postgres/{name}.sql")
-    # In front for people who read pg_stat_activity; at the end because PostgreSQL 18 drops a leading comment from
-    # the text in pg_stat_statements, where baselines leave our own statements out.
-    return f"/* dbtune */ {best[1].rstrip()}\n/* dbtune */"
+    return f"{MARK} {best[1].rstrip()}"
 
 
 def fetch(

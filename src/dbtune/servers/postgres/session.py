@@ -12,6 +12,7 @@ from psycopg.rows import tuple_row
 from dbtune.core.errors import Misused, Unsupported
 from dbtune.core.questions import Server
 from dbtune.servers.postgres.errors import connection_error, describe_target, translated
+from dbtune.servers.postgres.marking import MarkedCursor
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -59,6 +60,7 @@ def connect(dsn: str, *, read_only: bool = True, limits: Limits | None = None) -
             dsn,
             autocommit=True,
             row_factory=tuple_row,
+            cursor_factory=MarkedCursor,
             application_name="dbtune",
             prepare_threshold=None,
             connect_timeout=_connect_timeout(dsn),
