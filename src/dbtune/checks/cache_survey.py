@@ -114,11 +114,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class SlowCommand:
-    """One entry of the slow log. `prefix` is that of its first key, "" without one."""
+    """One entry of the slow log. `prefix` is that of its first key, "" without one; it ran `age_s` ago."""
 
     command: str
     prefix: str
     duration_s: float
+    age_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def opened_survey(url: str) -> Iterator[Callable[[float], CacheSurvey]]:
                 target=describe_target(url),
                 info=after,
                 window=_window(before, after, window_s),
-                slow=_seen(lambda: _slow(client), "reading the slow log"),
+                slow=_slow(client),
                 latency=_latency(client),
                 clients=_clients(client, after),
                 sample=_sample(client, after),
@@ -94,9 +94,14 @@ def _window(before: Info | Unseen, after: Info | Unseen, seconds: float) -> Wind
     return Window(seconds, hits, misses, evicted, expired)
 
 
-def _slow(client: redis.Redis) -> tuple[SlowCommand, ...]:
-    entries = _raw(client, b"SLOWLOG", b"GET", b"%d" % MOST_SLOW)
-    return tuple(_slow_command(entry) for entry in _items(entries) if not _is_ours(entry))
+def _slow(client: redis.Redis) -> tuple[SlowCommand, ...] | Unseen:
+    name = "slowlog-log-slower-than"
+    found = _seen(lambda: _items(_raw(client, b"SLOWLOG", b"GET", b"%d" % MOST_SLOW)), "reading the slow log")
+    if isinstance(found, Unseen):
+        return found
+    if not found and _setting(_seen(lambda: client.config_get(name), f"reading {name}"), name).startswith("-"):
+        return Unseen("the slow log is off", f"CONFIG SET {name} 10000")
+    return tuple(_slow_command(entry) for entry in found if not _is_ours(entry))
 
 
 def _is_ours(entry: Any) -> bool:  # noqa: ANN401 - a reply
@@ -107,7 +112,7 @@ def _slow_command(entry: Any) -> SlowCommand:  # noqa: ANN401 - id, start, micro
     arguments = [_text(argument) for argument in entry[3]]
     command = arguments[0].upper() if arguments else "?"
     key = _first_key(command, arguments)
-    return SlowCommand(command, namespace(key) if key else "", entry[2] / 1e6)
+    return SlowCommand(command, namespace(key) if key else "", entry[2] / 1e6, max(0.0, time.time() - entry[1]))
 
 
 def _first_key(command: str, arguments: list[str]) -> str:
@@ -131,7 +136,8 @@ def _latency(client: redis.Redis) -> tuple[LatencyEvent, ...] | Unseen:
 
 
 def _setting(found: Any, name: str) -> str:  # noqa: ANN401 - what CONFIG GET answers, in bytes or in text
-    return str({_text(key): _text(value) for key, value in dict(found).items()}.get(name, ""))
+    known = {} if isinstance(found, Unseen) else dict(found)
+    return str({_text(key): _text(value) for key, value in known.items()}.get(name, ""))
 
 
 def _clients(client: redis.Redis, info: Info | Unseen) -> tuple[Client, ...] | Unseen:
