@@ -30,7 +30,10 @@ HINT = "an entry has code, object, reason and expires (a date); `--write-accepte
 
 
 class Acceptance(BaseModel):
-    """One finding that is accepted up to and including the day it expires. `object` may be * for any."""
+    """One finding that is accepted up to and including the day it expires. `object` may be * for any.
+
+    For an N+1 it may also be the queryid or the fingerprint of the repeated statement.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,7 +43,13 @@ class Acceptance(BaseModel):
     expires: date
 
     def covers(self, finding: Finding) -> bool:
-        return self.code in {finding.code, finding.name} and self.object in {"*", finding.object}
+        return self.code in {finding.code, finding.name} and self.object in {"*", finding.object, *_marks(finding)}
+
+
+def _marks(finding: Finding) -> Sequence[str]:
+    """An N+1 is named by its statement as well: the queryid or the fingerprint of the one that is repeated."""
+    child = finding.evidence.get("child") or {}
+    return (*child.get("queryids", ()), child["fingerprint"]) if "fingerprint" in child else ()
 
 
 class _File(BaseModel):

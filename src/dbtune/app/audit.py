@@ -92,7 +92,8 @@ def _ask_postgres(dsn: str | None, chosen: Sequence[Check], wish: Wish, progress
         nobody = Audited(0, "", "", False, False, None, window_s=wish.window_s, slow_s=wish.slow_s)  # noqa: FBT003
         return nobody, {}
     with contextlib.closing(connect(dsn)) as session:
-        return _look_at(session, wish), _fetch_all(session, chosen, progress)
+        rows = _fetch_all(session, chosen, progress)
+        return _look_at(session, wish), {**rows, **_watch_statements(session, chosen, wish, progress)}
 
 
 def _look_at(session: Any, wish: Wish | None = None) -> Audited:  # noqa: ANN401 - a driver's session
@@ -130,6 +131,21 @@ def _fetch_all(session: Any, chosen: Sequence[Check], progress: Progress) -> Row
         except (Refused, ChangeFailed, Unsupported) as error:
             found[query, row] = error
     return found
+
+
+def _watch_statements(session: Any, chosen: Sequence[Check], wish: Wish, progress: Progress) -> Rows:  # noqa: ANN401 - a driver's session
+    """The sub-windows of pg_stat_statements, for the checks that want them."""
+    watching = [check for check in chosen if check.source == "statements"]
+    if not watching:
+        return {}
+    from dbtune.app.statement_windows import watch
+
+    answer: Sequence[Any] | DbtuneError
+    try:
+        answer = (watch(session, wish.window_s, wish.parts, progress=progress),)
+    except (Refused, ChangeFailed, Unsupported) as error:
+        answer = error
+    return {(check.query, check.row): answer for check in watching}
 
 
 def _judge_all(chosen: Sequence[Check], rows: Rows, server: Audited) -> tuple[list[Finding], list[Unexamined]]:

@@ -136,14 +136,17 @@ class Counters:
             redis=redis,
         )
 
+    def database(self) -> DatabaseRow | None:
+        found = self._try("database", lambda: fetch(self._connection, "baseline_database", DatabaseRow))
+        return found[0] if found else None
+
     def read(self) -> Pieces:
         """Everything at this moment, in six statements."""
         connection = self._connection
-        database = self._try("database", lambda: fetch(connection, "baseline_database", DatabaseRow))
         instance = self._try("checkpoints", lambda: fetch(connection, "baseline_instance", InstanceRow))
         return Pieces(
-            statements=self._try("statements", self._statements) if self._extension else None,
-            database=database[0] if database else None,
+            statements=self.statements(),
+            database=self.database(),
             tables=self._try("tables", lambda: fetch(connection, "baseline_tables", TableRow)) or (),
             indexes=self._try("indexes", lambda: fetch(connection, "baseline_indexes", IndexRow)) or (),
             instance=instance[0] if instance else None,

@@ -1,0 +1,162 @@
+"""Watches pg_stat_statements in sub-windows: what N+1 detection reads."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+from dbtune.baseline.capture import OWN_MARK, DatabaseRow, StatementKey, Statements
+from dbtune.baseline.subtraction import StatementsDelta, subtract
+from dbtune.baseline.texts import fingerprint
+from dbtune.core.errors import Refused
+from dbtune.core.progress import Progress, silent
+from dbtune.nplusone.candidates import table_names
+from dbtune.nplusone.traffic import KeyRow, Statement, Traffic, Unread
+from dbtune.servers.postgres.counters import Counters
+from dbtune.servers.postgres.queries import fetch
+from dbtune.servers.postgres.session import Connection
+
+Counted = tuple[int, int, float]
+"""Calls, rows and milliseconds of one statement in one sub-window."""
+ROUND_TRIPS = 7
+HIDDEN = "<insufficient privilege>"
+_GRANT = "grant pg_read_all_stats to this role"
+
+
+def watch(
+    session: Connection,
+    window_s: float,
+    parts: int,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    progress: Progress = silent,
+) -> Traffic:
+    """Takes `parts` + 1 snapshots, `pause` between them; without a window one, which counts since the beginning.
+
+    Raises Refused where the extension is missing or may not be read.
+    """
+    counters = Counters(session)
+    shots = [_snapshot(counters)]
+    started = time.monotonic()
+    for part in range(parts if window_s > 0 else 0):
+        progress(f"watching statements for {window_s:.0f} s", part / parts)
+        pause(window_s / parts)
+        shots.append(_snapshot(counters))
+    seconds = time.monotonic() - started
+    texts = counters.texts()
+    return _traffic(session, shots, texts, seconds)
+
+
+def _snapshot(counters: Counters) -> tuple[Statements, DatabaseRow | None]:
+    found = counters.statements()
+    if found is None:
+        skip = next((one for one in counters.skipped if one.check == "statements"), None)
+        raise Refused(skip.reason if skip else "pg_stat_statements cannot be read", hint=skip.hint if skip else None)
+    return found, counters.database()
+
+
+def _traffic(
+    session: Connection,
+    shots: Sequence[tuple[Statements, DatabaseRow | None]],
+    texts: Mapping[str, str | None],
+    seconds: float,
+) -> Traffic:
+    own = {queryid for queryid, text in texts.items() if text is not None and OWN_MARK in text}
+    deltas = [subtract(early[0], late[0], own) for early, late in pairwise(shots)]
+    invalid = next((delta.invalid for delta in deltas if delta.invalid is not None), None)
+    unread = [] if invalid is None else [Unread(invalid, "watch again")]
+    windows = [_counted(delta) for delta in deltas] if len(shots) > 1 else [_cumulative(shots[0][0], own)]
+    statements = () if invalid is not None else merge(windows, texts)
+    first, last = shots[0], shots[-1]
+    unread += _hidden(last[0], windows, texts)
+    return Traffic(
+        statements=statements,
+        keys=fetch(session, "audit_foreign_keys", KeyRow, {"names": list(table_names(statements))}),
+        seconds=seconds,
+        is_snapshot=len(shots) == 1,
+        commits=last[1].xact_commit - first[1].xact_commit if first[1] and last[1] else 0,
+        round_trip_s=round_trip_s(session),
+        unread=tuple(unread),
+        caveats=_caveats(session, deltas),
+    )
+
+
+def _counted(delta: StatementsDelta) -> dict[StatementKey, Counted]:
+    """Nested calls are left out: SQL inside a function is no round trip."""
+    return {key: (one.calls, one.rows, one.exec_ms) for key, one in delta.deltas.items() if key.toplevel is not False}
+
+
+def _cumulative(first: Statements, own: set[str]) -> dict[StatementKey, Counted]:
+    rows = (row for row in first.rows if row.toplevel is not False and row.queryid not in own)
+    return {row.key: (row.calls, row.rows, row.exec_ms) for row in rows}
+
+
+def merge(windows: Sequence[Mapping[StatementKey, Counted]], texts: Mapping[str, str | None]) -> tuple[Statement, ...]:
+    """One statement for all variants of a text: drivers split one by the types of its parameters."""
+    variants: defaultdict[tuple[int, str], set[StatementKey]] = defaultdict(set)
+    marks: dict[str, str] = {}
+    for key in {key for window in windows for key in window}:
+        text = texts.get(key.queryid)
+        if text is not None and text != HIDDEN:
+            mark = marks.setdefault(key.queryid, fingerprint(text))
+            variants[key.userid, mark].add(key)
+    return tuple(_merged(user, mark, keys, windows, texts) for (user, mark), keys in sorted(variants.items()))
+
+
+def _merged(
+    user: int,
+    mark: str,
+    keys: set[StatementKey],
+    windows: Sequence[Mapping[StatementKey, Counted]],
+    texts: Mapping[str, str | None],
+) -> Statement:
+    counts = [[window[key] for key in keys if key in window] for window in windows]
+    ordered = sorted(
+        {key.queryid for key in keys},
+        key=lambda one: -sum(w[k][0] for w in windows for k in keys if k in w and k.queryid == one),
+    )
+    return Statement(
+        queryids=tuple(ordered),
+        fingerprint=mark,
+        text=texts[ordered[0]] or "",
+        user=user,
+        calls=tuple(sum(one[0] for one in window) for window in counts),
+        rows=tuple(sum(one[1] for one in window) for window in counts),
+        exec_ms=tuple(sum(one[2] for one in window) for window in counts),
+    )
+
+
+def _hidden(
+    last: Statements, windows: Sequence[Mapping[StatementKey, Counted]], texts: Mapping[str, str | None]
+) -> list[Unread]:
+    found = []
+    if last.hidden_calls:
+        found.append(
+            Unread(f"statements of other roles with {last.hidden_calls} calls are hidden from this one", _GRANT)
+        )
+    lost = {key.queryid for window in windows for key in window if texts.get(key.queryid) in (None, HIDDEN)}
+    if lost:
+        found.append(Unread(f"the texts of {len(lost)} statements are not there to read", _GRANT))
+    return found
+
+
+def _caveats(session: Connection, deltas: Sequence[StatementsDelta]) -> tuple[str, ...]:
+    found = ["counters cannot tell look-ups of different rows from the same look-up repeated"]
+    if any(delta.dealloc for delta in deltas):
+        found.append("entries were evicted within the window: raise pg_stat_statements.max")
+    if session.info.server_version >= 180000:
+        found.append("PostgreSQL 18 counts tables of one name in several schemas, and equal aliases, as one statement")
+    return tuple(found)
+
+
+def round_trip_s(session: Connection) -> float:
+    """The median time of a statement that does nothing."""
+    taken = []
+    for _ in range(ROUND_TRIPS):
+        start = time.perf_counter()
+        session.execute("/* dbtune */ select 1 /* dbtune */").fetchone()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)

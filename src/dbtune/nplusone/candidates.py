@@ -1,0 +1,119 @@
+"""Which statements can be asked once per row, and which can have returned those rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dbtune.nplusone.edges import Edge, Lookup, Schema, edges, lookups
+from dbtune.nplusone.shapes import Shape, TableName, shape_of
+from dbtune.nplusone.traffic import Statement, Traffic
+
+LEAST_CALLS = 100
+"""Fewer look-ups in the window are no evidence and no burden."""
+LEAST_ROWS_PER_CALL = 2.0
+"""A list has at least two rows; what returns one is followed by look-ups of its own request."""
+MOST_CHILDREN = 400
+MOST_PARENTS = 600
+"""The busiest ones; beyond them parsing would cost more than a finding is worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A statement with its shape."""
+
+    statement: Statement
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A parent and how the child hangs on it."""
+
+    parent: Member
+    edge: Edge
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A statement that may be a child; the best edge to each parent that may be its."""
+
+    child: Member
+    lookups: tuple[Lookup, ...]
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The statements worth parsing, parsed. `unparsed` could not be, `left_out` were beyond the bounds."""
+
+    children: tuple[Member, ...]
+    parents: tuple[Member, ...]
+    all: tuple[Member, ...]
+    unparsed: int
+    left_out: int
+
+
+def members(statements: Sequence[Statement]) -> Members:
+    """Parses the busiest statements only."""
+    frequent = sorted((one for one in statements if one.total_calls >= LEAST_CALLS), key=lambda one: -one.total_calls)
+    fertile = sorted((one for one in statements if one.total_rows >= LEAST_CALLS), key=lambda one: -one.total_rows)
+    picked = {id(one): one for one in (*frequent[:MOST_CHILDREN], *fertile[:MOST_PARENTS])}
+    parsed = {key: Member(one, shape) for key, one in picked.items() if (shape := shape_of(one.text)) is not None}
+    return Members(
+        children=tuple(
+            parsed[id(one)] for one in frequent[:MOST_CHILDREN] if id(one) in parsed and _asks_by_key(parsed[id(one)])
+        ),
+        parents=tuple(
+            parsed[id(one)] for one in fertile[:MOST_PARENTS] if id(one) in parsed and _lists(parsed[id(one)])
+        ),
+        all=tuple(parsed.values()),
+        unparsed=sum(1 for key, one in picked.items() if key not in parsed and _should_parse(one.text)),
+        left_out=max(len(frequent) - MOST_CHILDREN, 0) + max(len(fertile) - MOST_PARENTS, 0),
+    )
+
+
+def table_names(statements: Iterable[Statement]) -> tuple[str, ...]:
+    """The tables that judged statements name, without schema: what the catalog has to be asked about."""
+    found = members(tuple(statements))
+    names: set[TableName] = {name for one in found.all for name in one.shape.tables}
+    return tuple(sorted({name for _, name in names}))
+
+
+def candidates(found: Members, extra: Sequence[Member], schema: Schema) -> list[Candidate]:
+    """Every child with the parents it can be linked to. `extra` parents return one row, as children themselves."""
+    listed = [_candidate(child, (*found.parents, *extra), schema) for child in found.children]
+    return [one for one in listed if one is not None]
+
+
+def readable(traffic: Traffic) -> Schema:
+    return Schema(traffic.keys)
+
+
+def _candidate(child: Member, parents: Sequence[Member], schema: Schema) -> Candidate | None:
+    wanted = tuple(lookups(child.shape, schema))
+    if not wanted:
+        return None
+    links = []
+    for parent in parents:
+        if parent.statement is child.statement or parent.statement.user != child.statement.user:
+            continue
+        edge = next(iter(edges(parent.shape, wanted, schema)), None)
+        if edge is not None:
+            links.append(Link(parent, edge))
+    return Candidate(child, wanted, tuple(links))
+
+
+def _asks_by_key(member: Member) -> bool:
+    shape = member.shape
+    if shape.verb == "insert":
+        return shape.values == 1
+    return bool(shape.equal) and not shape.listed and not shape.is_locking
+
+
+def _lists(member: Member) -> bool:
+    return member.statement.rows_per_call >= LEAST_ROWS_PER_CALL and not member.shape.skips_locked
+
+
+def _should_parse(text: str) -> bool:
+    return text.lstrip(" (\n\t").upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))

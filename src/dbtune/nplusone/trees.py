@@ -1,0 +1,93 @@
+"""Walks over a table that refers to itself, one node a statement: a recursive query reads them at once."""
+
+from __future__ import annotations
+
+from dbtune.nplusone.candidates import LEAST_CALLS, Member, Members
+from dbtune.nplusone.detection import Detection, Score, level_of
+from dbtune.nplusone.edges import Edge, Lookup, Schema, edges, lookups
+from dbtune.nplusone.fit import Fit, Regressor, fit
+from dbtune.nplusone.saving import saving
+from dbtune.nplusone.traffic import Statement, Traffic
+
+LEAST_DEPTH = 1.6
+"""Look-ups of the table per reference to it: a reference alone is one, each level above it one more."""
+STRENGTH = 0.8
+"""How closely they have to follow: random pages of nodes have as many children on average as a walk, but not in
+every window."""
+FEWEST_CHILDREN, MOST_CHILDREN = 0.6, 1.02
+"""Rows per call of a walk downwards: every node but the first is somebody's child, so a walk over n nodes gets
+n - 1 rows from n calls."""
+
+
+def trees(found: Members, schema: Schema, traffic: Traffic) -> dict[int, Detection]:
+    """Detections by the identity of the statement. A walk cannot be told from one snapshot."""
+    if traffic.is_snapshot:
+        return {}
+    listed: dict[int, Detection] = {}
+    for child in found.children:
+        if child.shape.verb != "select":
+            continue
+        for lookup in lookups(child.shape, schema):
+            detection = _down(child, lookup, traffic) or _up(child, lookup, found, schema, traffic)
+            if detection is not None:
+                listed.setdefault(id(child.statement), detection)
+    return listed
+
+
+def _down(child: Member, lookup: Lookup, traffic: Traffic) -> Detection | None:
+    """Children by their parent's key, as often as children were found, plus once for each walk."""
+    row, statement = lookup.foreign, child.statement
+    if row is None or (row.other_schema, row.other_table) != lookup.table:
+        return None
+    if not FEWEST_CHILDREN <= statement.rows_per_call <= MOST_CHILDREN:
+        return None
+    follows = fit(statement.calls, [Regressor(tuple(map(float, statement.rows)))])
+    if follows.strength is None or follows.strength < STRENGTH:
+        return None
+    walks = max(statement.total_calls - statement.total_rows, 1)
+    text = f"{'.'.join(lookup.table)}.{lookup.columns[0]} → {'.'.join(lookup.table)}"
+    others = tuple(row.other_columns or ())
+    edge = Edge("reverse", text, lookup.table, others, lookup.table, lookup.columns, 1.0, walks_tree=True)
+    return _detection(child, None, edge, follows, statement.total_calls / walks, traffic=traffic)
+
+
+def _up(child: Member, lookup: Lookup, found: Members, schema: Schema, traffic: Traffic) -> Detection | None:
+    """More look-ups of nodes than references to the first of them: the rest are their ancestors."""
+    if lookup.foreign is not None or not schema.refers_to_itself(lookup.table):
+        return None
+    best: tuple[float, Statement, Edge, Fit] | None = None
+    for parent in found.all:
+        statement = parent.statement
+        if statement is child.statement or statement.user != child.statement.user or parent.shape.verb != "select":
+            continue
+        edge = next((one for one in edges(parent.shape, [lookup], schema) if one.kind == "forward"), None)
+        if edge is None or statement.total_rows < LEAST_CALLS / 10:
+            continue
+        follows = fit(child.statement.calls, [Regressor(tuple(rows * edge.per_row for rows in statement.rows))])
+        if follows.strength is None or follows.strength < STRENGTH or follows.slopes[0] < LEAST_DEPTH:
+            continue
+        if best is None or follows.strength > best[0]:
+            best = (follows.strength, statement, edge, follows)
+    if best is None:
+        return None
+    _, statement, edge, follows = best
+    return _detection(
+        child, statement, edge, follows, child.statement.total_calls / statement.total_calls, traffic=traffic
+    )
+
+
+def _detection(
+    child: Member, parent: Statement | None, edge: Edge, follows: Fit, per_walk: float, *, traffic: Traffic
+) -> Detection | None:
+    strength = follows.strength or 0.0
+    score = Score(20.0, 20.0, 12.0, 25.0 * min(max((strength - 0.5) / 0.4, 0.0), 1.0), 10.0)
+    reasons = ("counters show how often nodes were read, not in which order",)
+    level = level_of(score, capped=True)
+    if level is None or child.statement.total_calls < LEAST_CALLS:
+        return None
+    calls = float(child.statement.total_calls)
+    shares = saving(child.statement, calls, per_walk, traffic)
+    return Detection(
+        "tree", level, score, parent, child.statement, edge, per_walk, follows.slopes[0], calls,
+        shares.of_calls, shares.of_time, shares.saved_s, reasons,
+    )  # fmt: skip
