@@ -31,6 +31,7 @@ COVERED_SHARE = 0.9
 def judge(rows: Sequence[StatementTotals], server: Audited) -> Verdicts:
     """At most one finding: the smallest power of two that keeps most of what spills in memory."""
     for totals in rows:
+        yield from totals.unseen(CHECK.code, server.user)
         spilling = sorted(
             (row.temp_written_bytes // max(row.calls, 1), row.temp_written_bytes)
             for row in totals.queries()

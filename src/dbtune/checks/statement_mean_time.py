@@ -22,6 +22,7 @@ MOST_FINDINGS = 10
 def judge(rows: Sequence[StatementTotals], server: Audited) -> Verdicts:
     """The slowest by mean between LEAST_MEAN_MS and the slow limit; above it statement-over-limit speaks."""
     for totals in rows:
+        yield from totals.unseen(CHECK.code, server.user)
         slow = [
             row
             for row in totals.queries()

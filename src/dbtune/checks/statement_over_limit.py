@@ -25,6 +25,7 @@ def judge(rows: Sequence[StatementTotals], server: Audited) -> Verdicts:
     """Over the limit on average: a warning. Only at times, within one standard deviation of it: information."""
     limit_ms = server.slow_s * 1000
     for totals in rows:
+        yield from totals.unseen(CHECK.code, server.user)
         slow = [row for row in totals.queries() if row.calls >= LEAST_CALLS and row.max_ms >= limit_ms]
         always = [row for row in slow if row.mean_ms >= limit_ms]
         at_times = [row for row in slow if row.mean_ms < limit_ms <= row.mean_ms + row.stddev_ms]

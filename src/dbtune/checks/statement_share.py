@@ -26,6 +26,7 @@ LEAST_STATEMENTS = 3
 def judge(rows: Sequence[StatementTotals], server: Audited) -> Verdicts:
     """Top-level queries with at least LEAST_SHARE of the time of all, hidden ones included."""
     for totals in rows:
+        yield from totals.unseen(CHECK.code, server.user)
         total_ms = totals.total_ms
         if len(totals.rows) < LEAST_STATEMENTS:
             continue

@@ -25,6 +25,7 @@ MOST_FINDINGS = 10
 def judge(rows: Sequence[StatementTotals], server: Audited) -> Verdicts:
     """The MOST_FINDINGS that write most; large spills are a warning."""
     for totals in rows:
+        yield from totals.unseen(CHECK.code, server.user)
         spilling = [
             row
             for row in totals.queries()

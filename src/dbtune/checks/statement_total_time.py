@@ -26,6 +26,7 @@ MOST_FINDINGS = 5
 def judge(rows: Sequence[StatementTotals], server: Audited) -> Verdicts:
     """The MOST_FINDINGS longest in total; those from OUTSIZED_SHARE on are statement-share's."""
     for totals in rows:
+        yield from totals.unseen(CHECK.code, server.user)
         total_ms = totals.total_ms
         heavy = [
             row

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from dbtune.core.findings import Unexamined
+
 LONGEST_SUBJECT = 80
 """Characters of a statement that name it in a report."""
 _QUERIES = ("select", "with", "insert", "update", "delete", "merge", "values", "table", "(")
@@ -90,6 +92,11 @@ class StatementTotals:
     def total_ms(self) -> float:
         """Nested statements are a part of those that called them, and do not count twice."""
         return sum(row.exec_ms for row in self.rows if row.toplevel) + self.hidden_ms
+
+    def unseen(self, code: str, user: str) -> Iterable[Unexamined]:
+        """One where not a single text is visible: a check over nothing must not look like a clean bill."""
+        if self.hidden_calls and not self.rows:
+            yield Unexamined(code, f"every statement is hidden from {user}", "grant pg_monitor to this role")
 
     def queries(self) -> Iterable[StatementTotal]:
         """Those that can be tuned, the longest total first."""
