@@ -5,7 +5,7 @@ and keeps updates from being heap-only.
 
 **What to do.** See that the statistics cover a whole business cycle (month-end jobs too), and that no replica uses the
 index: each server counts for itself. Then drop it CONCURRENTLY and keep its definition. Indexes behind constraints
-and unique ones are left out: they guard data even if nobody reads them.
+and unique ones are left out: they guard data even if nobody reads them. The indexes of partitions count as one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbtune.checks.check import Audited, Check, Verdicts
-from dbtune.checks.index_usage import IndexUsage
+from dbtune.checks.index_usage import IndexUsage, whole
 from dbtune.core.findings import Fix, Unexamined
-from dbtune.core.identifiers import quote
 from dbtune.core.units import format_duration, format_size
 
 LEAST_SIZE_BYTES = 1 << 20
@@ -31,14 +30,13 @@ def judge(rows: Sequence[IndexUsage], server: Audited) -> Verdicts:
     if age_s is None:
         yield Unexamined(CHECK.code, "nobody knows since when the statistics count", "select pg_stat_reset() once")
         return
-    for row in rows:
-        if row.scans > MOST_SCANS or row.size_bytes < LEAST_SIZE_BYTES or row.is_unique or row.backs_constraint:
-            continue
-        if not row.usable:
+    source = "this replica's statistics" if server.is_replica else "statistics (replicas count their own)"
+    for row in whole(rows):
+        if row.scans > MOST_SCANS or row.size_bytes < LEAST_SIZE_BYTES or row.guards_data or not row.usable:
             continue
         yield CHECK.finding(
-            f"{row.schema}.{row.name}",
-            f"no scan in {format_duration(age_s)} of statistics, {format_size(row.size_bytes)} on {row.table}",
+            row.full_name,
+            f"no scan in {format_duration(age_s)} of {source}; {format_size(row.size_bytes)} on {row.table}",
             severity=CHECK.severity if age_s >= LEAST_AGE_S else "info",
             evidence={
                 "scans": row.scans,
@@ -46,7 +44,7 @@ def judge(rows: Sequence[IndexUsage], server: Audited) -> Verdicts:
                 "statistics_age_s": age_s,
                 "definition": row.definition,
             },
-            fix=Fix(sql=(f"drop index concurrently {quote(row.schema, row.name)};",)),
+            fix=Fix(sql=(row.drop,)),
         )
 
 

@@ -1,0 +1,46 @@
+-- Every sequence with the column that it feeds: owned by it (serial), identity, or named in its default.
+-- Its value is hidden from roles without SELECT or USAGE on it: `readable` tells that from one that was never used.
+-- On a replica unlogged sequences have no value to read.
+select
+    space.nspname::text as schema,
+    relation.relname::text as name,
+    sequence.seqincrement as increment,
+    sequence.seqmin as least,
+    sequence.seqmax as most,
+    sequence.seqcycle as cycles,
+    has_sequence_privilege(relation.oid, 'SELECT, USAGE') as readable,
+    case when has_sequence_privilege(relation.oid, 'SELECT, USAGE')
+          and not (pg_is_in_recovery() and relation.relpersistence <> 'p')
+         then pg_sequence_last_value(relation.oid) end as last_value,
+    fed_space.nspname::text as fed_schema,
+    fed.relname::text as fed_table,
+    part.attname::text as fed_column,
+    part.atttypid::regtype::text as fed_type,
+    coalesce(feeding.is_identity, false) as is_identity
+from pg_sequence sequence
+join pg_class relation on relation.oid = sequence.seqrelid
+join pg_namespace space on space.oid = relation.relnamespace
+left join lateral (
+    select refobjid as table_oid, refobjsubid as number, deptype = 'i' as is_identity, 1 as rank
+    from pg_depend
+    where classid = 'pg_class'::regclass and objid = relation.oid and objsubid = 0
+      and refclassid = 'pg_class'::regclass and refobjsubid > 0 and deptype in ('a', 'i')
+    union all
+    select def.adrelid, def.adnum, false, 2
+    from pg_depend
+    join pg_attrdef def on pg_depend.classid = 'pg_attrdef'::regclass and def.oid = pg_depend.objid
+    where pg_depend.refclassid = 'pg_class'::regclass and pg_depend.refobjid = relation.oid
+    order by rank
+    limit 1
+) feeding on true
+left join pg_class fed on fed.oid = feeding.table_oid
+left join pg_namespace fed_space on fed_space.oid = fed.relnamespace
+left join pg_attribute part on part.attrelid = feeding.table_oid and part.attnum = feeding.number
+where relation.relpersistence <> 't'
+  and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
+  and not exists (
+      select from pg_locks
+      where pg_locks.relation = relation.oid and pg_locks.mode = 'AccessExclusiveLock'
+        and pg_locks.database = (select oid from pg_database where datname = current_database())
+  )
+order by space.nspname, relation.relname
