@@ -118,14 +118,18 @@ def test_an_interrupt_in_a_transaction_undoes_it_and_the_steps_before_stay_on_re
     assert items.sql(INDEXES) == []
 
 
+SLEEPS = (
+    'steps:\n  - sql:\n      apply: "create table made (a int); select pg_sleep(case when exists'
+    ' (select from items where id = -1) then 0 else 600 end)"\n      rollback: drop table made\n'
+)
+ASLEEP = "select exists (select from pg_stat_activity where wait_event = 'PgSleep')"
+
+
+@pytest.mark.pg(">= 14")
 def test_a_transaction_whose_dbtune_was_killed_ends_soon_and_the_next_apply_takes_over(items: Any) -> None:
-    steps = (
-        '  - sql:\n      apply: "create table made (a int); select pg_sleep(case when exists'
-        ' (select from items where id = -1) then 0 else 600 end)"\n      rollback: drop table made\n'
-    )
-    path = items.playbook(book("steps:\n" + steps))
+    path = items.playbook(book(SLEEPS))
     process = items.start("apply", path, "--yes")
-    items.until("select exists (select from pg_stat_activity where wait_event = 'PgSleep')")
+    items.until(ASLEEP)
     process.kill()
     process.communicate()
     items.sql("insert into items (id) values (-1)")
@@ -134,6 +138,23 @@ def test_a_transaction_whose_dbtune_was_killed_ends_soon_and_the_next_apply_take
     for run in items.runs():
         assert items.rollback(run["run_id"]).code == 0
     assert items.sql("select to_regclass('made')") == [(None,)]
+
+
+@pytest.mark.pg("< 14")
+def test_a_transaction_that_the_server_does_not_end_is_named_until_somebody_ends_it(items: Any) -> None:
+    """13 does not look whether its client still lives (client_connection_check_interval came with 14)."""
+    path = items.playbook(book(SLEEPS))
+    process = items.start("apply", path, "--yes")
+    items.until(ASLEEP)
+    process.kill()
+    process.communicate()
+    items.sql("insert into items (id) values (-1)")
+    ((pid,),) = items.sql("select pid from pg_stat_activity where wait_event = 'PgSleep'")
+    answer = items.apply(path, "--lock-wait", "2s")
+    assert answer.code == 5
+    assert f"backend {pid} still works" in answer.err
+    items.sql(f"select pg_terminate_backend({pid})")
+    assert items.apply(path, "--lock-wait", "20s").statuses == ["applied"]
 
 
 MANY = """\
