@@ -26,6 +26,7 @@ COMMANDS = {
     "rollback": ("playbooks:rollback", "Undo what a run changed, in reverse order."),
     "history": ("playbooks:history", "Show the journal of runs."),
     "baseline": ("baseline:app", "Measure, and compare measurements."),
+    "explain": ("explain:explain", "Show one statement's plan as a tree, and what it tells."),
     "schema": ("validate:schema", "Print the JSON Schema of playbooks, for editors."),
 }
 

@@ -57,11 +57,12 @@ def _answer_catalog(connection: Connection, batch: list[Catalog]) -> dict[Questi
 def _attempt(connection: Connection, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - the question decides
     """An answer, or why there is none: a person's own SQL may well be wrong. A lost connection is still an error."""
     try:
-        with connection.transaction(), connection.cursor() as cursor:
+        # Rolled back, so that no answer leaves anything behind for the next one, not even a SET.
+        with connection.transaction(force_rollback=True), connection.cursor() as cursor:
             cursor.execute("set transaction read only")
             return ask()
     except psycopg.Error as error:
-        if error.sqlstate is None or isinstance(error, errors.AdminShutdown | errors.QueryCanceled):
+        if connection.closed or isinstance(error, errors.AdminShutdown):
             raise server_error(error, "answering a question about the server") from error
         return Failed(
             error.diag.message_primary or str(error),
@@ -91,11 +92,12 @@ def _holds(connection: Connection, question: Holds) -> bool:
 
 
 def _explain(connection: Connection, question: Explained) -> dict[str, Any]:
-    runs = [_explain_once(connection, question) for _ in range(question.repeats)]
+    runs = [explain_once(connection, question) for _ in range(question.repeats)]
     return sorted(runs, key=lambda plan: plan.get("Execution Time", 0))[len(runs) // 2]
 
 
-def _explain_once(connection: Connection, question: Explained) -> dict[str, Any]:
+def explain_once(connection: Connection, question: Explained) -> dict[str, Any]:
+    """The plan, in whatever transaction the caller has opened. Raises psycopg's errors."""
     if not question.params and "$1" in question.sql:
         return _explain_generic(connection, question.sql)
     options = ["verbose", "format json"] + (["analyze", "buffers"] if question.analyze else [])

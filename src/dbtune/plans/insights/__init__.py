@@ -1,0 +1,1 @@
+"""Insights, in sensible groups. A module here that defines `RULES` is found by itself."""
