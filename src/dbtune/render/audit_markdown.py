@@ -29,8 +29,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield from ("", f"### {markdown(finding.code)} {markdown(finding.name)}: {markdown(finding.object)}", "")
     remark = CONFIDENCE[finding.confidence]
     yield markdown(finding.message) + (f" ({remark})" if remark else "")
-    facts = [f"- {markdown(label)}: {markdown(text)}" for label, text in evidence(finding)]
+    facts = [f"- {markdown(label)}: {markdown('; '.join(text.splitlines()))}" for label, text in evidence(finding)]
     if facts:
         yield from ("", *facts)
-    for statement in finding.fix.sql if finding.fix else ():
-        yield from ("", markdown_code(statement))
+    if finding.fix and finding.fix.sql:
+        yield from ("", markdown_code("\n".join(finding.fix.sql), "sql" if finding.code[:2] == "PG" else "text"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from dbtune.checks.check import checks
 from dbtune.core.findings import SEVERITIES, AuditReport, Finding, Severity, Unexamined
 from dbtune.core.units import format_duration, format_size
-from dbtune.render.document import to_json
 from dbtune.render.run_outline import Tone
 from dbtune.render.text import one_line, plain
 
@@ -79,7 +77,7 @@ def summary(report: AuditReport) -> str:
     )
     looked = "1 check looked" if counts["examined"] == 1 else f"{counts['examined']} checks looked"
     left_out = len({one.check for one in report.skipped})
-    missed = f", {left_out} could not look everywhere" if left_out else ""
+    missed = f", {left_out} could not" if left_out else ""
     accepted = f" Accepted and not shown: {counts['accepted']}." if counts["accepted"] else ""
     return f"{found or 'Nothing found'}. {looked}{missed}.{accepted} Took {format_duration(report.duration_s)}."
 
@@ -95,12 +93,6 @@ def evidence(finding: Finding) -> tuple[tuple[str, str], ...]:
     return tuple((one_line(_label(key)), _show(key, value)) for key, value in finding.evidence.items())
 
 
-def fix_step(finding: Finding) -> str | None:
-    """The step that the fix would be in a playbook, as one line."""
-    step = finding.fix.step if finding.fix else None
-    return one_line(json.dumps(json.loads(to_json(step)), ensure_ascii=False)) if step else None
-
-
 def _label(key: str) -> str:
     for unit in ("_bytes", "_ms", "_s"):
         key = key.removesuffix(unit)
@@ -111,6 +103,8 @@ def _show(key: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "unknown"}[value]
     if isinstance(value, int | float):
+        if key.endswith("id"):
+            return str(value)
         if key.endswith("_bytes"):
             return format_size(value)
         if key.endswith(("_ms", "_s")):

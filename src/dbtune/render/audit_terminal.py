@@ -38,7 +38,7 @@ def _parts(report: AuditReport, screen: Screen) -> Iterator[RenderableType]:
     yield Text()
     yield Text(summary(report))
     if report.findings:
-        yield Text(f"`dbtune rule {report.findings[0].code}` explains the first finding.", style="dim")
+        yield Text(f"`dbtune rule {one_line(report.findings[0].code)}` explains the first finding.", style="dim")
 
 
 def _all_of(codes: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
