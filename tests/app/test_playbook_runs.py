@@ -70,7 +70,7 @@ def everything(dsn: str) -> Sequence[tuple[object, ...]]:
         ]
 
 
-INDEXES = (
+INDEXES: tuple[dict[str, object], ...] = (
     {"index": {"table": "users", "columns": ["status", "created_at desc"]}},
     {"index": {"table": "users", "columns": ["lower(email)"], "unique": True}},
     {
