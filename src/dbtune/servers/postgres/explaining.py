@@ -26,6 +26,7 @@ from dbtune.servers.postgres.session import Connection
 
 _MOST_ROUNDS = 8
 """How deep functions that call functions are followed; beyond it nothing is known, and nothing executed."""
+_HOW_TO_WRITE = "leave out --analyze, or add --allow-writes: it then runs in a transaction that is rolled back"
 _NO_STATEMENTS = "`create extension pg_stat_statements`, with shared_preload_libraries = 'pg_stat_statements'"
 
 
@@ -46,7 +47,10 @@ class _Setting:
 def plan_statement(
     connection: Connection, statement: str, params: Sequence[Any], execution: Execution
 ) -> tuple[dict[str, Any], bool]:
-    """PostgreSQL's JSON, and whether the statement writes. Raises Misused, Refused or what the connection raises."""
+    """PostgreSQL's JSON, and whether the statement writes or was allowed to.
+
+    Raises Misused, Refused or what the connection raises.
+    """
     # Sessions of dbtune have JIT off; a plan has to be the one that the application gets.
     with translated("preparing the session"):
         connection.execute("/* dbtune */ reset jit")
@@ -58,11 +62,11 @@ def plan_statement(
     if writes and not execution.allow_writes:
         raise Misused(
             "the statement changes data or locks rows, and is not executed",
-            hint="leave out --analyze, or add --allow-writes: it then runs in a transaction that is rolled back",
+            hint=_HOW_TO_WRITE,
         )
     _keep_inside(connection, statement, planned)
     question = Explained(statement, tuple(params), analyze=True)
-    return _run(connection, question, execution, writes=writes), writes
+    return _run(connection, question, execution), writes or execution.allow_writes
 
 
 def statement_text(connection: Connection, queryid: int) -> str:
@@ -106,18 +110,18 @@ def surroundings(connection: Connection, plan: Plan, statement: str | None) -> S
 def _planned(connection: Connection, statement: str, params: Sequence[Any], execution: Execution) -> dict[str, Any]:
     only_plan = Execution(timeout_s=execution.timeout_s)
     try:
-        return _run(connection, Explained(statement, tuple(params)), only_plan, writes=False)
+        return _run(connection, Explained(statement, tuple(params)), only_plan)
     except Misused:
         # A text of pg_stat_statements may hold $1 where the grammar takes none.
         again = acceptable(statement)
         if params or again == statement:
             raise
-    return _run(connection, Explained(again), only_plan, writes=False)
+    return _run(connection, Explained(again), only_plan)
 
 
-def _run(connection: Connection, question: Explained, execution: Execution, *, writes: bool) -> dict[str, Any]:
-    """In a transaction that is rolled back, read only unless the statement writes."""
-    mode = "read write" if writes and question.analyze else "read only"
+def _run(connection: Connection, question: Explained, execution: Execution) -> dict[str, Any]:
+    """In a transaction that is rolled back, read only unless writing is allowed (a function may write as well)."""
+    mode = "read write" if execution.allow_writes and question.analyze else "read only"
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(f"/* dbtune */ set transaction {mode}".encode())
@@ -129,7 +133,11 @@ def _run(connection: Connection, question: Explained, execution: Execution, *, w
         ) from error
     except errors.LockNotAvailable as error:
         raise Refused("the statement waits for a lock that another session holds", hint="try again later") from error
-    except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
+    except errors.ReadOnlySqlTransaction as error:
+        if execution.allow_writes:
+            raise server_error(error, "explaining the statement") from error
+        raise Misused(f"the statement is not executed: {error.diag.message_primary}", hint=_HOW_TO_WRITE) from error
+    except errors.InsufficientPrivilege as error:
         raise server_error(error, "explaining the statement") from error
     except psycopg.Error as error:
         if error.sqlstate is None or isinstance(error, errors.AdminShutdown | errors.CrashShutdown):
