@@ -1,4 +1,4 @@
-"""Writes cli.md, playbooks.md and playbook.schema.json from the code, so that none can say what is not so.
+"""Writes cli.md, playbooks.md, checks.md and playbook.schema.json from the code, so that none can say what is not so.
 
 `python docs/generate.py` writes them; with `--check` it only says which of them is stale, and fails.
 """
@@ -15,9 +15,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from dbtune.app.rulebook import rulebook
 from dbtune.cli.main import COMMANDS, app, load
+from dbtune.core.formats import Screen
 from dbtune.playbook.outline import Event, Outline, StepOptions
 from dbtune.playbook.schema import schema
+from dbtune.render import rules
 from dbtune.steps.step import kinds
 
 DOCS = Path(__file__).resolve().parent
@@ -27,7 +30,12 @@ GENERATED = "<!-- Written by `make docs`. Change the code, not this file. -->"
 
 def main() -> int:
     stale = []
-    documents = (("cli.md", command_line()), ("playbooks.md", playbooks()), ("playbook.schema.json", json_schema()))
+    documents = (
+        ("cli.md", command_line()),
+        ("playbooks.md", playbooks()),
+        ("checks.md", checks()),
+        ("playbook.schema.json", json_schema()),
+    )
     for name, lines in documents:
         text = "\n".join(lines).rstrip("\n") + "\n"
         path = DOCS / name
@@ -85,6 +93,13 @@ def playbooks() -> Iterator[str]:
         if kind in examples:
             name, text = examples[kind]
             yield from (f"From [playbooks/{name}](../playbooks/{name}):", "", "```yaml", text, "```", "")
+
+
+def checks() -> Iterator[str]:
+    """What `dbtune rule` prints of every code."""
+    yield from ("# Checks and insights", "", GENERATED, "")
+    yield from ("What `dbtune audit` looks for, and what `dbtune explain` sees in a plan. Codes are never reused.", "")
+    yield rules.markdown(rulebook(), Screen())
 
 
 def json_schema() -> Iterator[str]:

@@ -17,6 +17,7 @@ import redis
 import yaml
 from psycopg import conninfo, sql
 
+from dbtune.app.rulebook import rulebook
 from dbtune.checks.check import checks
 from dbtune.render.audits import RENDERERS
 
@@ -213,11 +214,10 @@ def test_an_unreachable_server_is_exit_3() -> None:
         assert "hidden" not in done.stderr
 
 
-def test_every_check_explains_itself() -> None:
-    for check in checks().values():
-        documentation = sys.modules[check.judge.__module__].__doc__ or ""
-        assert "**Why it matters.**" in documentation, check.code
-        assert "**What to do.**" in documentation, check.code
+def test_everything_that_can_be_found_explains_itself() -> None:
+    for entry in rulebook():
+        assert "**Why it matters.**" in entry.text, entry.code
+        assert "**What to do.**" in entry.text, entry.code
 
 
 def test_a_rule_is_printed_by_code_and_by_name() -> None:
@@ -231,7 +231,7 @@ def test_a_rule_is_printed_by_code_and_by_name() -> None:
 def test_rules_are_listed_and_machines_can_read_them() -> None:
     listed = dbtune("rule").stdout
     document = json.loads(dbtune("rule", "--format", "json").stdout)
-    assert [one["code"] for one in document["rules"]] == list(checks())
+    assert {one["code"] for one in document["rules"]} > set(checks()) | {"PL001"}
     assert all(one["code"] in listed and one["documentation"] for one in document["rules"])
 
 

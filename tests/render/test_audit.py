@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbtune import __version__
-from dbtune.checks.check import checks
+from dbtune.checks.check import checks, documentation
 from dbtune.core.findings import AuditReport, Finding, Fix, Unexamined
 from dbtune.core.formats import OutputFormat, Screen
+from dbtune.core.rulebook import Entry
 from dbtune.render import rules
 from dbtune.render.audits import RENDERERS
 
@@ -233,8 +234,8 @@ def test_any_text_whatever_is_rendered(form: OutputFormat, text: str) -> None:
 
 
 def test_every_rule_is_shown_in_every_form() -> None:
-    known = list(checks().values())
+    known = [Entry(one.code, one.name, one.severity, "PostgreSQL", documentation(one)) for one in checks().values()]
     for form, show in rules.RENDERERS.items():
         text = show(known, Screen())
-        assert all(check.code in text for check in known), form
+        assert all(entry.code in text for entry in known), form
     assert max(map(len, rules.terminal(known, Screen()).splitlines())) <= 80

@@ -71,7 +71,7 @@ def audit(
     Example:
       dbtune audit --postgres postgresql://me@db/app --redis redis://cache:6379/0 --window 60s
       dbtune audit --postgres postgresql://me@db/app --fix-playbook fixes.yml && dbtune plan fixes.yml
-      dbtune audit --only missing-fk-index --fail-on warning --format junit --output audit.xml
+      dbtune audit --only missing-foreign-key-index --fail-on warning --format junit --output audit.xml
 
     """
     from dbtune.app.audit import audit as look
@@ -102,7 +102,7 @@ def audit(
 
 def rule(
     check: Annotated[
-        str | None, typer.Argument(metavar="[CODE|NAME]", help="A check; without it, all are listed.")
+        str | None, typer.Argument(metavar="[CODE|NAME]", help="A check or an insight; without it, all are listed.")
     ] = None,
     output_format: Format = None,
     output: Output = None,
@@ -111,7 +111,7 @@ def rule(
 ) -> None:
     """Explain a finding: what it means, why it matters, what to do.
 
-    The forms are terminal, markdown and json.
+    Knows every check of audit and every insight of explain. The forms are terminal, markdown and json.
 
     Example:
       dbtune rule
@@ -119,19 +119,13 @@ def rule(
       dbtune rule unused-index --format markdown
 
     """
-    from dbtune.checks.check import checks
     from dbtune.cli.output import choose
-    from dbtune.core.errors import Misused
-    from dbtune.core.identifiers import did_you_mean
     from dbtune.render.rules import RENDERERS
 
     destination = choose(output_format, output, RENDERERS.keys())
-    known = list(checks().values())
-    found = [one for one in known if check is None or check.lower() in {one.code.lower(), one.name}]
-    if not found:
-        names = {name for one in known for name in (one.code, one.name)}
-        raise Misused(f'there is no check "{check}"', hint=did_you_mean(str(check), names) or "`dbtune rule` lists all")
-    destination.write(found, RENDERERS)
+    from dbtune.app.rulebook import entry, rulebook
+
+    destination.write([entry(check)] if check else rulebook(), RENDERERS)
 
 
 def _wish(window: str | None, windows: int, slow: str, only: list[str] | None, skip: list[str] | None) -> Wish:

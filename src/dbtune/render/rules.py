@@ -1,43 +1,42 @@
-"""What `dbtune rule` prints: the documentation of one check, or the list of all."""
+"""What `dbtune rule` prints: the documentation of one code, or the list of all."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from dbtune.checks.check import Check, documentation
 from dbtune.core.formats import Renderers, Screen
+from dbtune.core.rulebook import Entry
 from dbtune.render.document import to_json
 from dbtune.render.paint import paint
 
 _BOLD = re.compile(r"\*\*(.+?)\*\*|``?([^`]+)``?")
-_SOURCES: Mapping[str, str] = {"redis": "Redis and Valkey"}
 
 
-def terminal(found: Sequence[Check], screen: Screen) -> str:
+def terminal(found: Sequence[Entry], screen: Screen) -> str:
     return paint(screen, _one(found[0]) if len(found) == 1 else _all(found))
 
 
-def _one(check: Check) -> Iterator[RenderableType]:
-    yield Text(f"{check.code} {check.name} ({check.severity})", style="bold")
-    for paragraph in paragraphs(documentation(check)):
+def _one(entry: Entry) -> Iterator[RenderableType]:
+    yield Text(f"{entry.code} {entry.name}", style="bold")
+    yield Text(_facts(entry), style="dim")
+    for paragraph in paragraphs(entry.text):
         yield Text()
         yield Padding(_styled(paragraph), (0, 0, 0, 2))
 
 
-def _all(found: Sequence[Check]) -> Iterator[RenderableType]:
-    width = max(len(check.name) for check in found)
-    for check in found:
-        first = documentation(check).partition("\n")[0]
-        yield Text(f"{check.code}  {check.severity:8}  {check.name:{width}}")
-        yield Padding(Text(first, style="dim"), (0, 0, 0, 7))
+def _all(found: Sequence[Entry]) -> Iterator[RenderableType]:
+    width = max(len(entry.name) for entry in found)
+    for entry in found:
+        yield Text(f"{entry.code}  {entry.severity:8}  {entry.name:{width}}")
+        yield Padding(Text(entry.what, style="dim"), (0, 0, 0, 7))
     yield Text()
-    yield Text(f"{len(found)} checks. `dbtune rule {found[0].code}` explains one.")
+    yield Text(f"{len(found)} codes. `dbtune rule {found[0].code}` explains one.")
 
 
 def paragraphs(text: str) -> tuple[str, ...]:
@@ -58,40 +57,41 @@ def _styled(paragraph: str) -> Text:
     return text.append(paragraph[end:])
 
 
-def markdown(found: Sequence[Check], screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
+def markdown(found: Sequence[Entry], screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
     """A section for each check; with more than one, a table of all comes first."""
     lines = []
     if len(found) > 1:
         lines += ["| code | name | severity | what |", "|---|---|---|---|"]
-        for check in found:
-            first = documentation(check).partition("\n")[0].replace("|", "\\|")
-            link = f"[{check.code}](#{check.code.lower()}-{check.name})"
-            lines.append(f"| {link} | {check.name} | {check.severity} | {first} |")
+        for entry in found:
+            first = entry.what.replace("|", "\\|")
+            link = f"[{entry.code}](#{entry.code.lower()}-{entry.name})"
+            lines.append(f"| {link} | {entry.name} | {entry.severity} | {first} |")
         lines.append("")
-    for check in found:
-        lines += [f"## {check.code} {check.name}", "", documentation(check), "", _facts(check), ""]
+    for entry in found:
+        lines += [f"## {entry.code} {entry.name}", "", entry.text, "", _facts(entry), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _facts(check: Check) -> str:
-    needs = f" Needs {check.needs}." if check.needs else ""
-    return f"Looks at {_SOURCES.get(check.source, 'PostgreSQL')}; usually {check.severity}.{needs}"
+def _facts(entry: Entry) -> str:
+    needs = f" Needs {entry.needs}." if entry.needs else ""
+    usually = "" if entry.severity == "varies" else f"; usually {entry.severity}"
+    return f"Looks at {entry.source}{usually}.{needs}"
 
 
-def as_json(found: Sequence[Check], screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
+def as_json(found: Sequence[Entry], screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
     """`dbtune.rules/1`: every check with its whole documentation."""
-    return to_json({"schema": "dbtune.rules/1", "rules": [_rule(check) for check in found]})
+    return to_json({"schema": "dbtune.rules/1", "rules": [_rule(entry) for entry in found]})
 
 
-def _rule(check: Check) -> dict[str, Any]:
+def _rule(entry: Entry) -> dict[str, Any]:
     return {
-        "code": check.code,
-        "name": check.name,
-        "severity": check.severity,
-        "source": "redis" if check.source == "redis" else "postgres",
-        "needs": check.needs,
-        "documentation": documentation(check),
+        "code": entry.code,
+        "name": entry.name,
+        "severity": entry.severity,
+        "source": entry.source,
+        "needs": entry.needs,
+        "documentation": entry.text,
     }
 
 
-RENDERERS: Renderers[Sequence[Check]] = {"terminal": terminal, "markdown": markdown, "json": as_json}
+RENDERERS: Renderers[Sequence[Entry]] = {"terminal": terminal, "markdown": markdown, "json": as_json}

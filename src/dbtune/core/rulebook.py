@@ -1,0 +1,24 @@
+"""The documentation of everything that dbtune can find, whoever looks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One code. `severity` is the usual one or "varies", `source` who is asked, `needs` an extension that it takes.
+
+    `text` is Markdown: what it is in the first paragraph, then why it matters, then what to do.
+    """
+
+    code: str
+    name: str
+    severity: str
+    source: str
+    text: str
+    needs: str | None = None
+
+    @property
+    def what(self) -> str:
+        return " ".join(self.text.partition("\n\n")[0].split())
