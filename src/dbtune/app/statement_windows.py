@@ -74,7 +74,7 @@ def _traffic(
     unread += _hidden(last[0], windows, texts)
     return Traffic(
         statements=statements,
-        keys=fetch(session, "audit_foreign_keys", KeyRow, {"names": list(table_names(statements))}),
+        keys=fetch(session, "audit_keys", KeyRow, {"names": list(table_names(statements))}),
         seconds=seconds,
         is_snapshot=len(shots) == 1,
         commits=last[1].xact_commit - first[1].xact_commit if first[1] and last[1] else 0,

@@ -50,6 +50,7 @@ class Members:
     children: tuple[Member, ...]
     parents: tuple[Member, ...]
     all: tuple[Member, ...]
+    batches: tuple[Member, ...]
     unparsed: int
     left_out: int
 
@@ -68,6 +69,7 @@ def members(statements: Sequence[Statement]) -> Members:
             parsed[id(one)] for one in fertile[:MOST_PARENTS] if id(one) in parsed and _lists(parsed[id(one)])
         ),
         all=tuple(parsed.values()),
+        batches=tuple(one for one in parsed.values() if one.shape.verb == "select" and one.shape.listed),
         unparsed=sum(1 for key, one in picked.items() if key not in parsed and _should_parse(one.text)),
         left_out=max(len(frequent) - MOST_CHILDREN, 0) + max(len(fertile) - MOST_PARENTS, 0),
     )

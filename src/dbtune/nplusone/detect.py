@@ -10,16 +10,17 @@ from dbtune.nplusone.detection import Detection, Kind, Score, level_of
 from dbtune.nplusone.edges import Schema
 from dbtune.nplusone.explain import (
     EXACT,
-    MOST_COMPANIONS,
     NEAR,
     STRONG,
-    Cause,
+    Companion,
     Explanation,
     causes,
+    companions,
     explain,
 )
 from dbtune.nplusone.fit import Regressor, fit, varies
 from dbtune.nplusone.saving import saving
+from dbtune.nplusone.sharing import shared_lists
 from dbtune.nplusone.traffic import Traffic
 from dbtune.nplusone.trees import trees
 from dbtune.nplusone.writes import works_a_queue, writes
@@ -67,22 +68,24 @@ def _judge(
     """Detections by the identity of the child's statement."""
     listed = list(listed)
     possible = {id(one.child.statement): causes(one, found, schema) for one in listed}
-    companions = _companions(found, possible)
+    shared = {} if traffic.is_snapshot else shared_lists(listed, possible)
     detections: dict[int, Detection] = {}
     for candidate in listed:
         child = candidate.child
         if _is_uniqueness_check(child, found) or works_a_queue(child, found, schema):
             continue
         key = id(child.statement)
-        others = [one for one in companions if one.statement is not child.statement]
+        others = companions(candidate, found, possible, schema)
         explanation = explain(candidate, possible[key], others)
+        if explanation is None or explanation.strength is None or explanation.strength < STRONG:
+            explanation = shared.get(key, explanation)
         if explanation is not None and (detection := _detection(child, explanation, others, traffic, chained)):
             detections[key] = detection
     return detections
 
 
 def _detection(
-    child: Member, explanation: Explanation, others: Sequence[Member], traffic: Traffic, chained: Iterable[int]
+    child: Member, explanation: Explanation, others: Sequence[Companion], traffic: Traffic, chained: Iterable[int]
 ) -> Detection | None:
     link = explanation.cause.link
     parent = link.parent.statement
@@ -114,7 +117,7 @@ def _detection(
     )
 
 
-def _plausible(child: Member, explanation: Explanation, others: Sequence[Member], traffic: Traffic) -> bool:
+def _plausible(child: Member, explanation: Explanation, others: Sequence[Companion], traffic: Traffic) -> bool:
     """Load that varies has to show that the child follows; steady load leaves the ratio, which must then be exact."""
     edge = explanation.cause.link.edge
     points = explanation.ratio_points
@@ -130,7 +133,7 @@ def _plausible(child: Member, explanation: Explanation, others: Sequence[Member]
         return False
     # A statement without any list behind it that ran exactly as often says: once per request.
     calls = child.statement.total_calls
-    return not any(abs(one.statement.total_calls / calls - 1.0) < off for one in others)
+    return not any(abs(sum(one.regressor.counts) / calls - 1.0) < off for one in others)
 
 
 def _doubts(explanation: Explanation, traffic: Traffic) -> tuple[str, ...]:
@@ -168,7 +171,7 @@ def _score(child: Member, explanation: Explanation) -> Score:
 
 def _fits_calls_better(child: Member, explanation: Explanation) -> bool:
     """N per call whatever the rows: a loop, but not one per row."""
-    if explanation.others or explanation.companion or explanation.cause.less_twins or explanation.strength is None:
+    if explanation.others or explanation.beside or explanation.cause.less_twins or explanation.strength is None:
         return False
     parent = explanation.cause.link.parent.statement
     by_calls = fit(child.statement.calls, [Regressor(tuple(map(float, parent.calls)), parent.rows_per_call)])
@@ -182,21 +185,6 @@ def _parent_calls(explanation: Explanation) -> float:
         return float(parent.total_calls)
     rows = sum(parent.rows) * (cause.link.edge.per_row or 1.0)
     return parent.total_calls * sum(cause.regressor.counts) / rows if rows else 0.0
-
-
-def _companions(found: Members, possible: dict[int, list[Cause]]) -> list[Member]:
-    """What is asked once per request: few rows a call, and no list whose rows it follows."""
-    listed = []
-    for member in sorted(found.all, key=lambda one: -one.statement.total_calls):
-        statement = member.statement
-        linked = possible.get(id(statement), [])
-        follows = any(
-            (strength := fit(statement.calls, [cause.regressor]).strength) is not None and strength >= LEAST_STRENGTH
-            for cause in linked
-        )
-        if statement.rows_per_call <= 1.5 and statement.total_calls >= LEAST_CALLS and not follows:
-            listed.append(member)
-    return listed[:MOST_COMPANIONS]
 
 
 def _is_uniqueness_check(child: Member, found: Members) -> bool:

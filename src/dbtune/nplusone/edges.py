@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dbtune.nplusone.shapes import UNKNOWN, Shape, TableName
@@ -106,6 +106,11 @@ def lookups(shape: Shape, schema: Schema) -> list[Lookup]:
         spoken_for = {name for lookup in found for name in lookup.columns if lookup.table == table}
         found += [Lookup(table, (name,)) for name in sorted(known - spoken_for) if name.endswith("_id")]
     return found
+
+
+def batch_lookups(shape: Shape, schema: Schema) -> list[Lookup]:
+    """The keys that `shape` looks up many at a time (IN, ANY)."""
+    return lookups(replace(shape, equal=shape.listed), schema) if shape.listed else []
 
 
 def edges(parent: Shape, child: Sequence[Lookup], schema: Schema) -> Iterator[Edge]:

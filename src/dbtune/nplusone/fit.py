@@ -37,7 +37,11 @@ def fit(counts: Counts, regressors: Sequence[Regressor]) -> Fit:
     independent Poisson arrivals of `size` each would leave, near 1 for unrelated counts that only follow the same
     total load. An N+1 has next to none of either: its counts are equal but for requests cut by a snapshot.
     """
-    slopes = _slopes(counts, regressors)
+    return strength_of(counts, regressors, _slopes(counts, regressors))
+
+
+def strength_of(counts: Counts, regressors: Sequence[Regressor], slopes: tuple[float, ...]) -> Fit:
+    """As `fit`, with slopes that are given."""
     modelled = [
         math.fsum(slope * one.counts[at] for slope, one in zip(slopes, regressors, strict=True))
         for at in range(len(counts))

@@ -42,7 +42,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A row of `audit_foreign_keys`: a foreign key, or a unique key (then `other_*` are empty).
+    """A row of `audit_keys`: a foreign key, or a unique key (then `other_*` are empty).
 
     `place`: of the schema in the search path, from 1.
 

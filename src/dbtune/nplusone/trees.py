@@ -14,6 +14,8 @@ LEAST_DEPTH = 1.6
 STRENGTH = 0.8
 """How closely they have to follow: random pages of nodes have as many children on average as a walk, but not in
 every window."""
+SAME = 0.95
+"""From here on two statements run equally often."""
 FEWEST_CHILDREN, MOST_CHILDREN = 0.6, 1.02
 """Rows per call of a walk downwards: every node but the first is somebody's child, so a walk over n nodes gets
 n - 1 rows from n calls."""
@@ -28,13 +30,13 @@ def trees(found: Members, schema: Schema, traffic: Traffic) -> dict[int, Detecti
         if child.shape.verb != "select":
             continue
         for lookup in lookups(child.shape, schema):
-            detection = _down(child, lookup, traffic) or _up(child, lookup, found, schema, traffic)
+            detection = _down(child, lookup, found, traffic) or _up(child, lookup, found, schema, traffic)
             if detection is not None:
                 listed.setdefault(id(child.statement), detection)
     return listed
 
 
-def _down(child: Member, lookup: Lookup, traffic: Traffic) -> Detection | None:
+def _down(child: Member, lookup: Lookup, found: Members, traffic: Traffic) -> Detection | None:
     """Children by their parent's key, as often as children were found, plus once for each walk."""
     row, statement = lookup.foreign, child.statement
     if row is None or (row.other_schema, row.other_table) != lookup.table:
@@ -42,13 +44,27 @@ def _down(child: Member, lookup: Lookup, traffic: Traffic) -> Detection | None:
     if not FEWEST_CHILDREN <= statement.rows_per_call <= MOST_CHILDREN:
         return None
     follows = fit(statement.calls, [Regressor(tuple(map(float, statement.rows)))])
-    if follows.strength is None or follows.strength < STRENGTH:
+    if follows.strength is None or follows.strength < STRENGTH or _once_per_node(child, found):
+        return None
+    # Each walk begins with a call that is nobody's child.
+    if any(rows >= calls > 0 for calls, rows in zip(statement.calls, statement.rows, strict=True)):
         return None
     walks = max(statement.total_calls - statement.total_rows, 1)
     text = f"{'.'.join(lookup.table)}.{lookup.columns[0]} → {'.'.join(lookup.table)}"
     others = tuple(row.other_columns or ())
     edge = Edge("reverse", text, lookup.table, others, lookup.table, lookup.columns, 1.0, walks_tree=True)
     return _detection(child, None, edge, follows, statement.total_calls / walks, traffic=traffic)
+
+
+def _once_per_node(child: Member, found: Members) -> bool:
+    """Something else reads the same table just as often: a page for one node, which shows its children."""
+    for member in found.all:
+        if member is child or not set(member.shape.tables) & set(child.shape.tables):
+            continue
+        follows = fit(child.statement.calls, [Regressor(tuple(map(float, member.statement.calls)))])
+        if follows.strength is not None and follows.strength >= SAME and abs(follows.slopes[0] - 1.0) <= 1.0 - SAME:
+            return True
+    return False
 
 
 def _up(child: Member, lookup: Lookup, found: Members, schema: Schema, traffic: Traffic) -> Detection | None:

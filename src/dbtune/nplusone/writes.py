@@ -58,14 +58,27 @@ def _after_insert(child: Member, found: Members, schema: Schema, traffic: Traffi
         statement = parent.statement
         if parent.shape.verb != "insert" or statement.user != child.statement.user or statement is child.statement:
             continue
-        per_parent = child.statement.total_calls / max(statement.total_calls, 1)
+        alone = _without_batches(parent, child, found)
+        per_parent = child.statement.total_calls / max(sum(alone), 1.0)
         edge = next((one for one in edges(parent.shape, wanted, schema) if one.kind == "reverse"), None)
-        if edge is None or per_parent < LEAST_PER_TRANSACTION:
+        if sum(alone) < 1 or edge is None or per_parent < LEAST_PER_TRANSACTION:
             continue
-        follows = fit(child.statement.calls, [Regressor(tuple(map(float, statement.calls)), per_parent)])
+        follows = fit(child.statement.calls, [Regressor(alone, per_parent)])
         if follows.strength is not None and follows.strength >= STRENGTH:
             return _detection(child, statement, edge, follows, per_parent, traffic=traffic)
     return None
+
+
+def _without_batches(parent: Member, child: Member, found: Members) -> tuple[float, ...]:
+    """The parent's calls that no INSERT of many rows into the child's table follows: a fixed endpoint's."""
+    batches = [
+        one.statement
+        for one in found.all
+        if one.shape.verb == "insert" and one.shape.values != 1 and one.shape.tables == child.shape.tables
+    ]
+    return tuple(
+        max(calls - sum(batch.calls[at] for batch in batches), 0.0) for at, calls in enumerate(parent.statement.calls)
+    )
 
 
 def _in_transactions(child: Member, traffic: Traffic) -> Detection | None:
