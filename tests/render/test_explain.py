@@ -29,7 +29,8 @@ def report(*, depth: int = 3, width: int = 1) -> ExplainReport:
     for _ in range(depth):
         node = {
             "Node Type": "Sort", "Sort Key": [HOSTILE], "Total Cost": 1100.0, "Plan Rows": 3,
-            "Actual Total Time": 100.0, "Actual Rows": 90, "Actual Loops": 1, "Shared Hit Blocks": 5000, "Plans": [node] * width,
+            "Actual Total Time": 100.0, "Actual Rows": 90, "Actual Loops": 1, "Shared Hit Blocks": 5000,
+            "Plans": [node] * width,
         }  # fmt: skip
     plan = read_plans(json.dumps({"Plan": node, "Execution Time": 101.0, "Planning Time": 1.0}))[0]
     insights = look_into(plan, Surroundings(statement=HOSTILE))

@@ -39,7 +39,6 @@ _CHANGES = ("Insert", "Update", "Delete", "Merge", "Foreign Insert", "Foreign Up
 _AGGREGATE = re.compile(r"^(?:(Partial|Finalize) )?(Hash|Group|Mixed)?Aggregate$")
 _JOIN = re.compile(r"^(Nested Loop|Hash|Merge) (Left|Right|Full|Semi|Anti|Right Semi|Right Anti)(?: Join)?$")
 _STRATEGY = {"Hash": "Hashed", "Group": "Sorted", "Mixed": "Mixed", None: "Plain"}
-_LISTS = ("Sort Key", "Presorted Key", "Group Key", "Output")
 
 
 def read_text(lines: Sequence[str]) -> dict[str, Any]:
@@ -136,10 +135,7 @@ class _Reader:
             node.setdefault("Workers", []).append(worker)
 
     def _property(self, key: str, value: str) -> None:
-        if self._open and self._target is not self._open[-1][1] and key not in ("Buffers", "I/O Timings", "Timing"):
-            self._target = self._open[-1][1]
-        stored = list(_packed(f"{key}: {value}"))
-        for name, text in stored:
+        for name, text in _packed(f"{key}: {value}"):
             _store(self._target, name, text)
         self._last_key = key if isinstance(self._target.get(key), str) else None
 

@@ -15,6 +15,8 @@ from dbtune.servers.postgres.queries import fetch
 from dbtune.servers.postgres.session import Connection
 
 GENERIC_PLAN_SINCE = 160000
+PREPARE = "/* dbtune */ prepare dbtune_generic as "
+"""What stands before a statement with `$1`: positions in the server's complaints count from its beginning."""
 
 
 def answer(connection: Connection, questions: Collection[Question]) -> Mapping[Question, Any]:
@@ -112,7 +114,7 @@ def _explain_generic(connection: Connection, statement: str) -> dict[str, Any]:
     EXPLAIN EXECUTE (below 16) and GENERIC_PLAN leave $1 without a value, so neither can use the extended protocol.
     PREPARE can, and goes first in both cases: more than one statement ends there.
     """
-    connection.cursor(binary=True).execute(f"/* dbtune */ prepare dbtune_generic as {statement}".encode())
+    connection.cursor(binary=True).execute(f"{PREPARE}{statement}".encode())
     try:
         # A savepoint: after a failure DEALLOCATE would be refused, and a prepared statement outlives a rollback.
         with connection.transaction():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,11 @@ from dbtune.core.identifiers import quote
 from dbtune.core.questions import Explained
 from dbtune.core.units import format_duration
 from dbtune.plans.insight import Surroundings, TableFacts
-from dbtune.plans.parameters import acceptable
+from dbtune.plans.parameters import acceptable, typed, with_type_of, with_types, with_types_everywhere
 from dbtune.plans.plan import Plan
 from dbtune.plans.reach import Callee, called_names, changed_tables, only_reads, reaches_outside
 from dbtune.plans.tree import nodes
-from dbtune.servers.postgres.answers import explain_once
+from dbtune.servers.postgres.answers import PREPARE, explain_once
 from dbtune.servers.postgres.counters import Extension
 from dbtune.servers.postgres.errors import server_error, translated
 from dbtune.servers.postgres.queries import fetch
@@ -26,6 +27,8 @@ from dbtune.servers.postgres.session import Connection
 
 _MOST_ROUNDS = 8
 """How deep functions that call functions are followed; beyond it nothing is known, and nothing executed."""
+_MOST_GUESSES = 20
+"""Parameters whose type is guessed, one at a time, before the statement is given up."""
 _HOW_TO_WRITE = "leave out --analyze, or add --allow-writes: it then runs in a transaction that is rolled back"
 _NO_STATEMENTS = "`create extension pg_stat_statements`, with shared_preload_libraries = 'pg_stat_statements'"
 
@@ -54,7 +57,7 @@ def plan_statement(
     # Sessions of dbtune have JIT off; a plan has to be the one that the application gets.
     with translated("preparing the session"):
         connection.execute("/* dbtune */ reset jit")
-    planned = _planned(connection, statement, params, execution)
+    planned, text = _planned(connection, statement, params, execution)
     changes = any(node.get("Node Type") in ("ModifyTable", "LockRows") for node in nodes(planned))
     writes = changes or not only_reads(statement)
     if not execution.analyze:
@@ -65,7 +68,7 @@ def plan_statement(
             hint=_HOW_TO_WRITE,
         )
     _keep_inside(connection, statement, planned)
-    question = Explained(statement, tuple(params), analyze=True)
+    question = Explained(text, tuple(params), analyze=True)
     return _run(connection, question, execution), writes or execution.allow_writes
 
 
@@ -107,16 +110,39 @@ def surroundings(connection: Connection, plan: Plan, statement: str | None) -> S
     return Surroundings(tables, settings[0].work_mem_bytes if settings else None, statement)
 
 
-def _planned(connection: Connection, statement: str, params: Sequence[Any], execution: Execution) -> dict[str, Any]:
+def _planned(
+    connection: Connection, statement: str, params: Sequence[Any], execution: Execution
+) -> tuple[dict[str, Any], str]:
+    """The plan and the text that has it: refused only for want of a type of `$1`, it is tried again with one."""
     only_plan = Execution(timeout_s=execution.timeout_s)
-    try:
-        return _run(connection, Explained(statement, tuple(params)), only_plan)
-    except Misused:
-        # A text of pg_stat_statements may hold $1 where the grammar takes none.
-        again = acceptable(statement)
-        if params or again == statement:
-            raise
-    return _run(connection, Explained(again), only_plan)
+    text = statement
+    for _ in range(_MOST_GUESSES):
+        try:
+            return _run(connection, Explained(text, tuple(params)), only_plan), text
+        except Misused as refusal:
+            cause = refusal.__cause__
+            if params:
+                better = typed(text) if isinstance(cause, errors.SyntaxError) else text
+            else:
+                better = _guessed(text, cause) if "$1" in text else text
+            if better == text:
+                raise
+            text = better
+    raise Misused("the statement cannot be explained: too many of its parameters have no type", hint="give --param")
+
+
+def _guessed(text: str, error: BaseException | None) -> str:
+    """The text with a type where the server missed one; unchanged where that was not its complaint."""
+    if isinstance(error, errors.SyntaxError):
+        return acceptable(text)
+    if isinstance(error, errors.AmbiguousFunction) and error.diag.statement_position:
+        return with_types(text, int(error.diag.statement_position) - 1 - len(PREPARE))
+    if isinstance(error, errors.IndeterminateDatatype):
+        number = re.search(r"\$(\d+)", error.diag.message_primary or "")
+        return with_type_of(text, int(number[1])) if number else text
+    if isinstance(error, errors.UndefinedFunction | errors.DatatypeMismatch):
+        return with_types_everywhere(text)
+    return text
 
 
 def _run(connection: Connection, question: Explained, execution: Execution) -> dict[str, Any]:
