@@ -318,6 +318,17 @@ def test_a_replica_that_follows_is_in_order(client: redis.Redis) -> None:
             assert look(primary.url, "RD016").findings == ()
 
 
+def test_a_server_that_goes_away_meanwhile_costs_its_checks_and_not_the_audit(
+    server: EmbeddedValkey, client: redis.Redis, database: str
+) -> None:
+    acting = threading.Timer(0.1, lambda: client.shutdown(nosave=True))
+    acting.start()
+    report = audit(OpenTargets(database, server.url), Wish(only=("RD001", "PG002"), window_s=0.6), silent)
+    acting.join()
+    assert report.examined == ("PG002",)
+    assert "connection" in report.skipped[0].reason
+
+
 def test_evictions_explain_a_low_hit_rate(server: EmbeddedValkey, client: redis.Redis) -> None:
     asking = ask(client, 50, 100)
     client.config_set("maxmemory", client.info("memory")["used_memory"] + 500_000)

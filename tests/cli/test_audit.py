@@ -186,6 +186,14 @@ def test_redis_alone_can_be_audited(cache_url: str) -> None:
     ]
 
 
+def test_what_the_audit_left_in_the_counters_is_told(cache_url: str) -> None:
+    with redis.Redis.from_url(cache_url) as client:
+        client.set("a", "1", ex=1000)
+    assert audited("--redis", cache_url, "--only", "RD006")["notes"] == [
+        "sampling Redis added 1 look-ups to keyspace_hits and keyspace_misses, after the window"
+    ]
+
+
 def test_mistakes_of_the_command_line_are_exit_2_with_a_hint(database: str, tmp_path: Path) -> None:
     for arguments, words in (
         (("audit",), "no server is named"),

@@ -76,6 +76,7 @@ REPORT = AuditReport(
     ),
     examined=("PG001", "PG007", "PG142", "RD001"),
     accepted=2,
+    notes=(HOSTILE,),
 )
 MANY = AuditReport(
     "t",
@@ -193,8 +194,8 @@ def test_sarif_has_what_its_readers_require() -> None:
     prints = [result["partialFingerprints"]["dbtune/1"] for result in run["results"]]
     assert len(prints) == len(set(prints))
     notes = run["invocations"][0]["toolExecutionNotifications"]
-    assert len(notes) == len(REPORT.skipped)
-    assert all(note["level"] == "note" and note["descriptor"]["id"] for note in notes)
+    assert len(notes) == len(REPORT.skipped) + len(REPORT.notes)
+    assert all(note["level"] == "note" and note["message"]["text"] for note in notes)
 
 
 def test_junit_fails_for_flaws_and_passes_for_what_is_in_order() -> None:
@@ -207,7 +208,7 @@ def test_junit_fails_for_flaws_and_passes_for_what_is_in_order() -> None:
 
 def test_a_text_cannot_add_an_annotation_of_its_own() -> None:
     lines = render(REPORT, "github").splitlines()
-    assert [line.split()[0] for line in lines] == ["::error", "::warning", "::warning", *["::notice"] * 5]
+    assert [line.split()[0] for line in lines] == ["::error", "::warning", "::warning", *["::notice"] * 6]
 
 
 def test_markdown_shows_no_markup_of_others() -> None:
@@ -222,7 +223,9 @@ def test_markdown_shows_no_markup_of_others() -> None:
 @given(text=st.text())
 def test_any_text_whatever_is_rendered(form: OutputFormat, text: str) -> None:
     finding = Finding(text, text, "warning", text, text, evidence={text: text, "list": [text]}, fix=Fix((text,)))
-    report = AuditReport(text, REPORT.started_at, 1, (finding,), (Unexamined(text, text, text),), (text,))
+    report = AuditReport(
+        text, REPORT.started_at, 1, (finding,), (Unexamined(text, text, text),), (text,), notes=(text,)
+    )
     rendered = render(report, form)
     assert rendered.encode()
     if form == "junit":

@@ -85,8 +85,16 @@ def accept(report: AuditReport, accepted: Sequence[Acceptance], today: date) -> 
     """Leaves out what is accepted; what was accepted and has expired is back, and says so."""
     left: list[Finding] = []
     used: set[Acceptance] = set()
+    by_place: dict[tuple[str, str], list[Acceptance]] = {}
+    for entry in accepted:
+        by_place.setdefault((entry.code, entry.object), []).append(entry)
     for finding in report.findings:
-        covering = [entry for entry in accepted if entry.covers(finding)]
+        covering = [
+            entry
+            for code in (finding.code, finding.name)
+            for subject in (finding.object, "*")
+            for entry in by_place.get((code, subject), ())
+        ]
         used.update(covering)
         if any(entry.expires >= today for entry in covering):
             continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dbtune.app.audit_cache import watched
+from dbtune.app.audit_cache import traces, watched
 from dbtune.app.targets import OpenTargets
 from dbtune.checks.check import SLOW_S, Audited, Check, checks
 from dbtune.checks.statement_totals import StatementTotals
@@ -73,6 +73,7 @@ def audit(targets: OpenTargets, wish: Wish, progress: Progress) -> AuditReport:
         findings=tuple(sorted(findings, key=_worst_first)),
         skipped=tuple(skipped),
         examined=tuple(check.code for check in chosen if check.code not in {one.check for one in skipped}),
+        notes=traces(rows),
     )
 
 

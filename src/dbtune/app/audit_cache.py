@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from dbtune.checks.cache_survey import CacheSurvey
+from dbtune.checks.cache_survey import CacheSurvey, Unseen
 from dbtune.checks.check import Check
+from dbtune.core.errors import DbtuneError, TargetError
 from dbtune.core.progress import Progress
 
-CacheRows = dict[tuple[str, type[Any]], Sequence[Any]]
+CacheRows = dict[tuple[str, type[Any]], Sequence[Any] | DbtuneError]
+_KEY = ("cache_survey", CacheSurvey)
 
 
 @contextmanager
@@ -32,8 +34,11 @@ def watched(url: str | None, chosen: Sequence[Check], window_s: float) -> Iterat
         def finish(progress: Progress) -> CacheRows:
             _wait(started + window_s, window_s, progress)
             progress("sampling Redis")
-            row = survey(time.monotonic() - started if window_s else 0.0)
-            return {("cache_survey", CacheSurvey): (row,)}
+            try:
+                return {_KEY: (survey(time.monotonic() - started if window_s else 0.0),)}
+            except TargetError as error:
+                # It answered when the audit began: what PostgreSQL told is worth having all the same.
+                return {_KEY: error}
 
         yield finish
 
@@ -42,3 +47,14 @@ def _wait(until: float, window_s: float, progress: Progress) -> None:
     while (left_s := until - time.monotonic()) > 0:
         progress("watching Redis", 1 - left_s / window_s)
         time.sleep(min(left_s, 0.5))
+
+
+def traces(rows: Mapping[tuple[str, type[Any]], Sequence[Any] | DbtuneError]) -> tuple[str, ...]:
+    """What looking at Redis left in its counters, so that nobody takes it for traffic."""
+    found = rows.get(_KEY, ())
+    samples = [] if isinstance(found, DbtuneError) else [row.sample for row in found]
+    return tuple(
+        f"sampling Redis added {sample.lookups_added:,} look-ups to keyspace_hits and keyspace_misses, after the window"
+        for sample in samples
+        if not isinstance(sample, Unseen) and sample.lookups_added
+    )

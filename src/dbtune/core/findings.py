@@ -53,7 +53,10 @@ class Unexamined:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """Findings, the worst first; `examined` are the codes of the checks that looked."""
+    """Findings, the worst first; `examined` are the codes of the checks that looked.
+
+    `notes` say what the audit itself left behind in the servers' counters.
+    """
 
     target: str
     started_at: datetime
@@ -62,9 +65,12 @@ class AuditReport:
     skipped: tuple[Unexamined, ...]
     examined: tuple[str, ...]
     accepted: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def summary(self) -> dict[str, int]:
         """How many findings of each severity, how many checks looked and how many could not."""
-        counts: dict[str, int] = {severity: sum(found.severity == severity for found in self.findings) for severity in SEVERITIES}
+        counts: dict[str, int] = {
+            severity: sum(found.severity == severity for found in self.findings) for severity in SEVERITIES
+        }
         return {**counts, "examined": len(self.examined), "skipped": len(self.skipped), "accepted": self.accepted}

@@ -16,6 +16,7 @@ def render(report: AuditReport, screen: Screen) -> str:  # noqa: ARG001 - every 
     for gap in gaps(report.skipped):
         why = gap.reason if gap.hint is None else f"{gap.reason}. {gap.hint}"
         lines.append(command("notice", f"not examined: {gap.title}", why))
+    lines += [command("notice", "dbtune audit", note) for note in report.notes]
     return "\n".join([*lines, command("notice", f"dbtune audit: {report.target}", summary(report))]) + "\n"
 
 

@@ -17,6 +17,7 @@ def render(report: AuditReport, screen: Screen) -> str:  # noqa: ARG001 - every 
             "findings": [_finding(finding) for finding in report.findings],
             "skipped": [{"check": one.check, "reason": one.reason, "hint": one.hint} for one in report.skipped],
             "examined": report.examined,
+            "notes": report.notes,
             "summary": report.summary,
         }
     )

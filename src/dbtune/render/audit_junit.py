@@ -34,6 +34,8 @@ def render(report: AuditReport, screen: Screen) -> str:  # noqa: ARG001 - every 
         for code in gap.checks:
             why = gap.reason if gap.hint is None else f"{gap.reason}: {gap.hint}"
             SubElement(_case(suite, code, check_title(code)), "skipped", message=one_line(why))
+    if report.notes:
+        SubElement(suite, "system-out").text = plain("\n".join(report.notes))
     root = Element("testsuites")
     root.append(suite)
     indent(root)

@@ -13,6 +13,7 @@ from dbtune.render.text import markdown, markdown_code
 def render(report: AuditReport, screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
     """A heading, the summary, a section for each severity, and a table of what was not examined."""
     lines = [f"# Audit of {markdown(report.target)}", "", markdown(summary(report))]
+    lines += [line for note in report.notes for line in ("", f"Note: {markdown(note)}.")]
     for group in groups(report):
         lines += ["", f"## {group.title.capitalize()}"]
         for finding in group.findings:

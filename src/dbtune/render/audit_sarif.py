@@ -29,7 +29,10 @@ def render(report: AuditReport, screen: Screen) -> str:  # noqa: ARG001 - every 
                 "executionSuccessful": True,
                 "startTimeUtc": f"{report.started_at:%Y-%m-%dT%H:%M:%SZ}",
                 "endTimeUtc": f"{ended_at:%Y-%m-%dT%H:%M:%SZ}",
-                "toolExecutionNotifications": [_notification(one) for one in report.skipped],
+                "toolExecutionNotifications": [
+                    *(_notification(one) for one in report.skipped),
+                    *({"level": "note", "message": {"text": plain(note)}} for note in report.notes),
+                ],
             }
         ],
         "results": [_result(report, finding, codes.index(finding.code)) for finding in report.findings],

@@ -37,6 +37,7 @@ def _parts(report: AuditReport, screen: Screen) -> Iterator[RenderableType]:
             yield from _facts((("why", plain(gap.reason)), ("remedy", plain(gap.hint or "")), *_all_of(gap.checks)))
     yield Text()
     yield Text(summary(report))
+    yield from (Text(f"Note: {plain(note)}.") for note in report.notes)
     if report.findings:
         yield Text(f"`dbtune rule {one_line(report.findings[0].code)}` explains the first finding.", style="dim")
 
