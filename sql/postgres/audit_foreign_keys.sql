@@ -30,6 +30,7 @@ join pg_class referenced on referenced.oid = constrained.confrelid
 join pg_namespace referenced_space on referenced_space.oid = referenced.relnamespace
 left join pg_class unseen
   on unseen.oid = referencing.oid and unseen.relpages = 0
+ and (unseen.reltuples < 0 or current_setting('server_version_num')::int < 140000)
  and unseen.oid not in (select relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
 left join pg_class root
   on referencing.relispartition and root.oid = pg_partition_root(referencing.oid)
@@ -45,7 +46,7 @@ where constrained.contype = 'f' and referencing.relkind = 'r'
       from pg_index supporting
       join pg_class index_class on index_class.oid = supporting.indexrelid
       join pg_am method on method.oid = index_class.relam
-      where supporting.indrelid = constrained.conrelid
+      where supporting.indrelid = constrained.conrelid and supporting.indkey[0] = any (constrained.conkey)
         and supporting.indisvalid and supporting.indisready and supporting.indislive
         and method.amname in ('btree', 'hash', 'gist', 'spgist')
         and supporting.indnkeyatts >= cardinality(constrained.conkey)

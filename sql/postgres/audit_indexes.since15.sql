@@ -1,5 +1,5 @@
 -- As audit_indexes.sql; 15 brought NULLS NOT DISTINCT (pg_index.indnullsnotdistinct).
-with behind as (
+with recursive behind as (
     select conindid,
         (min(conname::text) filter (where contype in ('p', 'u', 'x'))) as name,
         bool_or(contype = 'f') as referenced
@@ -14,45 +14,70 @@ building as (
     select relation from pg_locks
     where mode = 'ShareUpdateExclusiveLock' and granted and not pg_has_role('pg_read_all_stats', 'USAGE')
       and database = (select oid from pg_database where datname = current_database())
+),
+members (root, member) as (
+    select oid, oid from pg_class where relkind = 'I' and not relispartition
+    union all
+    select root, inhrelid from members join pg_inherits on inhparent = member
+),
+trees as (
+    select root, sum(relpages::bigint) as pages, sum(pg_stat_get_numscans(member)) as scans
+    from members
+    join pg_class on pg_class.oid = member
+    group by root
+),
+candidates as (
+    select
+        index_row.*,
+        index_class.relname,
+        index_class.relkind,
+        index_class.relam,
+        index_class.relispartition,
+        indexed.relname as table_name,
+        space.nspname,
+        coalesce(trees.pages, index_class.relpages) as pages,
+        coalesce(trees.scans, pg_stat_get_numscans(index_class.oid), 0) as scans,
+        index_row.indisvalid and index_row.indisready and index_row.indislive as usable,
+        count(*) filter (where not index_class.relispartition)
+            over (partition by index_row.indrelid, index_class.relam, index_row.indkey[0]) as alike
+    from pg_index index_row
+    join pg_class index_class on index_class.oid = index_row.indexrelid
+    join pg_class indexed on indexed.oid = index_row.indrelid
+    join pg_namespace space on space.oid = index_class.relnamespace
+    left join trees on trees.root = index_class.oid
+    where indexed.relkind in ('r', 'm', 'p') and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
+      and space.nspname not like 'pg\_toast%%' and space.nspname not like 'pg\_temp%%'
 )
 select
-    index_class.oid::bigint as oid,
-    indexed.oid::bigint as table_oid,
-    case when index_class.relispartition then pg_partition_root(index_class.oid)::oid::bigint end as root_oid,
-    space.nspname::text as schema,
-    index_class.relname::text as name,
-    indexed.relname::text as table,
-    index_class.relkind = 'I' as is_partitioned,
+    candidate.indexrelid::bigint as oid,
+    candidate.indrelid::bigint as table_oid,
+    candidate.nspname::text as schema,
+    candidate.relname::text as name,
+    candidate.table_name::text as table,
+    candidate.relkind = 'I' as is_partitioned,
     method.amname::text as method,
-    index_row.indnkeyatts::int as key_count,
-    index_row.indkey::text as columns,
-    index_row.indoption::text as options,
-    index_row.indclass::text as opclasses,
-    index_row.indcollation::text as collations,
-    regexp_replace(index_row.indexprs::text, ' :location -?\d+', '', 'g') as expressions,
-    regexp_replace(index_row.indpred::text, ' :location -?\d+', '', 'g') as predicate,
-    pg_get_indexdef(index_class.oid) as definition,
-    index_row.indisunique as is_unique,
-    index_row.indnullsnotdistinct as nulls_not_distinct,
-    index_row.indisreplident as is_replica_identity,
+    candidate.indnkeyatts::int as key_count,
+    candidate.indkey::text as columns,
+    candidate.indoption::text as options,
+    candidate.indclass::text as opclasses,
+    candidate.indcollation::text as collations,
+    regexp_replace(candidate.indexprs::text, ' :location -?\d+', '', 'g') as expressions,
+    regexp_replace(candidate.indpred::text, ' :location -?\d+', '', 'g') as predicate,
+    pg_get_indexdef(candidate.indexrelid) as definition,
+    candidate.indisunique as is_unique,
+    candidate.indnullsnotdistinct as nulls_not_distinct,
+    candidate.indisreplident as is_replica_identity,
     behind.name as constraint_name,
     coalesce(behind.referenced, false) as is_referenced,
-    index_row.indisvalid and index_row.indisready and index_row.indislive as usable,
+    candidate.usable,
     building.relid is not null as being_built,
-    index_class.relpages::bigint * current_setting('block_size')::bigint + coalesce(pg_relation_size(unseen.oid), 0)
-        as size_bytes,
-    coalesce(pg_stat_get_numscans(index_class.oid), 0)::bigint as scans
-from pg_index index_row
-join pg_class index_class on index_class.oid = index_row.indexrelid
-join pg_class indexed on indexed.oid = index_row.indrelid
-join pg_namespace space on space.oid = index_class.relnamespace
-join pg_am method on method.oid = index_class.relam
-left join pg_class unseen
-  on unseen.oid = index_class.oid and unseen.relpages = 0 and unseen.relkind = 'i'
- and unseen.oid not in (select relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
- and indexed.oid not in (select relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
-left join behind on behind.conindid = index_class.oid
-left join building on building.relid = indexed.oid
-where indexed.relkind in ('r', 'm', 'p') and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
-  and space.nspname not like 'pg\_toast%%' and space.nspname not like 'pg\_temp%%'
-order by space.nspname, index_class.relname
+    (candidate.pages * current_setting('block_size')::bigint)::bigint as size_bytes,
+    candidate.scans::bigint as scans
+from candidates candidate
+join pg_am method on method.oid = candidate.relam
+left join behind on behind.conindid = candidate.indexrelid
+left join building on building.relid = candidate.indrelid
+where not candidate.usable
+   or (not candidate.relispartition and candidate.alike > 1)
+   or (not candidate.relispartition and candidate.scans = 0 and not candidate.indisunique
+       and candidate.pages * current_setting('block_size')::bigint >= 1048576)

@@ -1,5 +1,7 @@
 -- Every sequence with the column that it feeds: owned by it (serial), identity, or named in its default.
 -- Its value is hidden from roles without SELECT or USAGE on it: `readable` tells that from one that was never used.
+-- Those that count up to 2^63 in a column that can hold it are left out: at a million a second they last 292,000 years,
+-- and each of them is a page to read.
 -- On a replica unlogged sequences have no value to read.
 select
     space.nspname::text as schema,
@@ -20,23 +22,26 @@ select
 from pg_sequence sequence
 join pg_class relation on relation.oid = sequence.seqrelid
 join pg_namespace space on space.oid = relation.relnamespace
-left join lateral (
-    select refobjid as table_oid, refobjsubid as number, deptype = 'i' as is_identity, 1 as rank
-    from pg_depend
-    where classid = 'pg_class'::regclass and objid = relation.oid and objsubid = 0
-      and refclassid = 'pg_class'::regclass and refobjsubid > 0 and deptype in ('a', 'i')
-    union all
-    select def.adrelid, def.adnum, false, 2
-    from pg_depend
-    join pg_attrdef def on pg_depend.classid = 'pg_attrdef'::regclass and def.oid = pg_depend.objid
-    where pg_depend.refclassid = 'pg_class'::regclass and pg_depend.refobjid = relation.oid
-    order by rank
-    limit 1
-) feeding on true
+left join (
+    select distinct on (sequence_oid) * from (
+        select objid as sequence_oid, refobjid as table_oid, refobjsubid as number, deptype = 'i' as is_identity, 1 as rank
+        from pg_depend
+        where classid = 'pg_class'::regclass and objsubid = 0
+          and refclassid = 'pg_class'::regclass and refobjsubid > 0 and deptype in ('a', 'i')
+        union all
+        select refobjid, def.adrelid, def.adnum, false, 2
+        from pg_depend
+        join pg_attrdef def on pg_depend.classid = 'pg_attrdef'::regclass and def.oid = pg_depend.objid
+        where pg_depend.refclassid = 'pg_class'::regclass and pg_depend.deptype = 'n'
+    ) every
+    order by sequence_oid, rank
+) feeding on feeding.sequence_oid = sequence.seqrelid
 left join pg_class fed on fed.oid = feeding.table_oid
 left join pg_namespace fed_space on fed_space.oid = fed.relnamespace
 left join pg_attribute part on part.attrelid = feeding.table_oid and part.attnum = feeding.number
 where relation.relpersistence <> 't'
+  and (sequence.seqincrement < 0 or sequence.seqmax < 9223372036854775807
+       or part.atttypid in ('int2'::regtype, 'int4'::regtype))
   and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
   and not exists (
       select from pg_locks

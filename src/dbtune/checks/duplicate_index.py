@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from dbtune.checks.check import Audited, Check, Verdicts
-from dbtune.checks.index_usage import IndexUsage, whole
+from dbtune.checks.index_usage import IndexUsage
 from dbtune.core.findings import Finding, Fix
 from dbtune.core.units import format_size
 
@@ -22,7 +22,7 @@ from dbtune.core.units import format_size
 def judge(rows: Sequence[IndexUsage], server: Audited) -> Verdicts:
     """One finding for each index that another one makes superfluous."""
     groups: dict[tuple[object, ...], list[IndexUsage]] = defaultdict(list)
-    for row in whole(rows):
+    for row in rows:
         if row.usable or row.is_partitioned:
             groups[_identity(row)].append(row)
     for group in groups.values():

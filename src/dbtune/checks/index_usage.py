@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dbtune.core.identifiers import quote
 
@@ -13,16 +12,16 @@ REVERSED = 3
 
 @dataclass(frozen=True, slots=True)
 class IndexUsage:
-    """One user index with its counters. `scans` is idx_scan since the statistics began.
+    """One user index. `scans` is idx_scan since the statistics began.
 
     `columns`, `options`, `opclasses`, `collations` are pg_index's vectors as text; `expressions` and `predicate` its
-    trees without positions, good for comparing only. `root_oid` is the index of the partitioned table that this one
-    belongs to. `constraint_name` is that of the key or exclusion that it serves, `is_referenced` by a foreign key.
+    trees without positions, good for comparing only. A partitioned one's size and scans are those of all its parts;
+    the parts have rows of their own only when they are not `usable`. `constraint_name` is that of the key or exclusion
+    that it serves, `is_referenced` by a foreign key.
     """
 
     oid: int
     table_oid: int
-    root_oid: int | None
     schema: str
     name: str
     table: str
@@ -81,21 +80,6 @@ class IndexUsage:
                 self.key_columns, self.opclasses.split(), self.collations.split(), self.options.split(), strict=True
             )
         )
-
-
-def whole(rows: Sequence[IndexUsage]) -> tuple[IndexUsage, ...]:
-    """Indexes of partitions folded into the one of the partitioned table, which is all that a person can drop."""
-    scans: dict[int, int] = {}
-    sizes_bytes: dict[int, int] = {}
-    for row in rows:
-        if row.root_oid is not None:
-            scans[row.root_oid] = scans.get(row.root_oid, 0) + row.scans
-            sizes_bytes[row.root_oid] = sizes_bytes.get(row.root_oid, 0) + row.size_bytes
-    return tuple(
-        replace(row, scans=scans.get(row.oid, 0), size_bytes=sizes_bytes.get(row.oid, 0)) if row.is_partitioned else row
-        for row in rows
-        if row.root_oid is None
-    )
 
 
 def begins_with(longer: IndexUsage, shorter: IndexUsage) -> bool:

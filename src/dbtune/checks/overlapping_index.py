@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from dbtune.checks.check import Audited, Check, Verdicts
-from dbtune.checks.index_usage import IndexUsage, begins_with, whole
+from dbtune.checks.index_usage import IndexUsage, begins_with
 from dbtune.core.findings import Fix
 from dbtune.core.units import format_size
 
@@ -25,7 +25,7 @@ ORDERED_METHODS = ("btree",)
 def judge(rows: Sequence[IndexUsage], server: Audited) -> Verdicts:
     """One finding for each index that begins another; the shortest of the others is named."""
     tables: dict[int, list[IndexUsage]] = defaultdict(list)
-    for row in whole(rows):
+    for row in rows:
         if row.method in ORDERED_METHODS and (row.usable or row.is_partitioned):
             tables[row.table_oid].append(row)
     for indexes in tables.values():

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbtune.checks.check import Audited, Check, Verdicts
-from dbtune.checks.index_usage import IndexUsage, whole
+from dbtune.checks.index_usage import IndexUsage
 from dbtune.core.findings import Fix, Unexamined
 from dbtune.core.units import format_duration, format_size
 
@@ -31,7 +31,7 @@ def judge(rows: Sequence[IndexUsage], server: Audited) -> Verdicts:
         yield Unexamined(CHECK.code, "nobody knows since when the statistics count", "select pg_stat_reset() once")
         return
     source = "this replica's statistics" if server.is_replica else "statistics (replicas count their own)"
-    for row in whole(rows):
+    for row in rows:
         if row.scans > MOST_SCANS or row.size_bytes < LEAST_SIZE_BYTES or row.guards_data or not row.usable:
             continue
         yield CHECK.finding(
