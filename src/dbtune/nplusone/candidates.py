@@ -11,6 +11,8 @@ from dbtune.nplusone.traffic import Statement, Traffic
 
 LEAST_CALLS = 100
 """Fewer look-ups in the window are no evidence and no burden."""
+LEAST_ROWS = 10
+"""Of a statement that brings others along: requests that each walk a tree, orders that each have items."""
 LEAST_ROWS_PER_CALL = 2.0
 """A list has at least two rows; what returns one is followed by look-ups of its own request."""
 MOST_CHILDREN = 400
@@ -58,7 +60,7 @@ class Members:
 def members(statements: Sequence[Statement]) -> Members:
     """Parses the busiest statements only."""
     frequent = sorted((one for one in statements if one.total_calls >= LEAST_CALLS), key=lambda one: -one.total_calls)
-    fertile = sorted((one for one in statements if one.total_rows >= LEAST_CALLS), key=lambda one: -one.total_rows)
+    fertile = sorted((one for one in statements if one.total_rows >= LEAST_ROWS), key=lambda one: -one.total_rows)
     picked = {id(one): one for one in (*frequent[:MOST_CHILDREN], *fertile[:MOST_PARENTS])}
     parsed = {key: Member(one, shape) for key, one in picked.items() if (shape := shape_of(one.text)) is not None}
     return Members(
