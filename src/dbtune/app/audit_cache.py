@@ -54,7 +54,7 @@ def traces(rows: Mapping[tuple[str, type[Any]], Sequence[Any] | DbtuneError]) ->
     found = rows.get(_KEY, ())
     samples = [] if isinstance(found, DbtuneError) else [row.sample for row in found]
     return tuple(
-        f"sampling Redis added {sample.lookups_added:,} look-ups to keyspace_hits and keyspace_misses, after the window"
+        f"sampling Redis moved keyspace_hits and keyspace_misses by {sample.lookups_added:,}, after the window"
         for sample in samples
         if not isinstance(sample, Unseen) and sample.lookups_added
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +29,14 @@ def fix_playbook(report: AuditReport) -> FixPlaybook:
     reasons: dict[str, list[Finding]] = {}
     for finding in report.findings:
         if finding.fix is not None and finding.fix.safe and finding.fix.step is not None:
-            reasons.setdefault(_step(finding.fix.step), []).append(finding)
+            reasons.setdefault(json.dumps(finding.fix.step, default=list), []).append(finding)
     if not reasons:
         return FixPlaybook(None, 0)
     parts = list(_head(report))
     room = MAX_BYTES - 1000 - len("".join(parts).encode())
     steps = 0
     for step, findings in reasons.items():
-        part = "".join(_comments(findings)) + step
+        part = "".join(_comments(findings)) + _step(json.loads(step))
         room -= len(part.encode())
         if room < 0:
             break
@@ -56,12 +56,11 @@ def _comments(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"  # {finding.code} {finding.name}: {one_line(finding.object)}: {one_line(finding.message)}\n"
 
 
-def _step(step: Mapping[str, Any]) -> str:
+def _step(step: dict[str, Any]) -> str:
     """One item of `steps`, indented. Names with braces are no templates."""
     import yaml
 
-    values = json.loads(json.dumps(step, default=list), object_hook=None)
-    written = yaml.safe_dump([_literal(values)], sort_keys=False, allow_unicode=True, width=1000)
+    written = yaml.safe_dump([_literal(step)], sort_keys=False, allow_unicode=True, width=1000)
     return "".join(f"  {line}\n" for line in written.splitlines())
 
 
