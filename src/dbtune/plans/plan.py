@@ -105,6 +105,7 @@ class Node:
     workers_planned: int | None = None
     workers_launched: int | None = None
     conditions: tuple[tuple[str, str], ...] = ()
+    output: str | None = None
     wall_s: float | None = None
     self_s: float | None = None
     self_cost: float | None = None

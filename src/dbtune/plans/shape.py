@@ -102,6 +102,7 @@ def _node(place: _Place) -> Node:
         bitmap=Bitmap(_count(raw, "Exact Heap Blocks") or 0, _count(raw, "Lossy Heap Blocks") or 0),
         memory=_memory(raw),
         buffers=_buffers(raw),
+        output=_joined(raw["Output"]) if raw.get("Output") else None,
         workers_planned=_count(raw, "Workers Planned"),
         workers_launched=_count(raw, "Workers Launched"),
         conditions=tuple((label, _joined(raw[label])) for label in CONDITIONS if raw.get(label) not in (None, [], "")),

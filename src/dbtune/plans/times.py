@@ -63,8 +63,9 @@ def _payers(plan: Plan, node: Node, wall: Mapping[int, float | None]) -> dict[in
     else:
         inside = {node.number, *(other.number for other in plan.below(node))}
         readers = [other for other in plan.below(attached) if other.number not in inside and _uses(other, node.subplan)]
-        # The first one computes the value, those after it find it; for workers their Gather does, before they start.
-        readers = [_leader(plan, reader, attached) for reader in readers[:1]]
+        # The lowest one needs the value first, those above find it; for workers their Gather does, before they start.
+        lowest = sorted(readers, key=lambda reader: -reader.depth)[:1]
+        readers = [_leader(plan, reader, attached) for reader in lowest]
     total = sum(wall[reader.number] or 0.0 for reader in readers)
     if not readers or not total:
         return {parent: 1.0}
@@ -81,11 +82,12 @@ def _leader(plan: Plan, reader: Node, attached: Node) -> Node:
 
 
 def _uses(node: Node, subplan: str) -> bool:
-    """Whether a condition mentions the value: `$0` until PostgreSQL 16, `(InitPlan 1).col1` since 17."""
+    """Whether a condition or the output mentions the value: `$0` until PostgreSQL 16, `(InitPlan 1).col1` since 17."""
     named = _VALUE.search(subplan)
     values = [re.escape(one.strip()) + r"\b" for one in named[1].split(",")] if named else []
     tokens = values or [rf"\({re.escape(subplan)}\)"]
-    return any(re.search(token, text) for token in tokens for _, text in node.conditions)
+    texts = [*(text for _, text in node.conditions), node.output or ""]
+    return any(re.search(token, text) for token in tokens for text in texts)
 
 
 def _left(whole: float | None, part: float) -> float | None:
