@@ -1,6 +1,6 @@
 -- As parameters.sql; 15 brought privileges on single parameters (GRANT SET, GRANT ALTER SYSTEM).
 select
-    settings.name::text as name,
+    lower(settings.name)::text as name,
     settings.vartype::text as type,
     settings.unit::text as unit,
     settings.context::text as context,
@@ -14,4 +14,4 @@ select
     has_parameter_privilege(settings.name, 'ALTER SYSTEM') as may_alter_system,
     settings.context in ('user') or has_parameter_privilege(settings.name, 'SET') as may_set
 from pg_settings settings
-where settings.name = any (%(names)s::text[])
+where lower(settings.name) = any (%(names)s::text[])

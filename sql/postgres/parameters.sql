@@ -1,6 +1,6 @@
 -- The parameters in %(names)s as a new session of this role and database would see them.
 select
-    settings.name::text as name,
+    lower(settings.name)::text as name,
     settings.vartype::text as type,
     settings.unit::text as unit,
     settings.context::text as context,
@@ -15,4 +15,4 @@ select
     settings.context = 'user' or role.rolsuper as may_set
 from pg_settings settings
 join pg_roles role on role.rolname = current_user
-where settings.name = any (%(names)s::text[])
+where lower(settings.name) = any (%(names)s::text[])

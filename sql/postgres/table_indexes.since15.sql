@@ -25,13 +25,15 @@ select
     array(select operators.opcdefault
             from generate_series(0, index_row.indnkeyatts - 1) as place
             join pg_opclass operators on operators.oid = index_row.indclass[place] order by place) as default_opclasses,
-    array(select case when index_row.indcollation[place] = 0 then null
-                      when index_row.indcollation[place] = coalesce(
-                          (select attcollation from pg_attribute
-                            where attrelid = indexed.oid and attnum = index_row.indkey[place]),
-                          'pg_catalog."default"'::regcollation::oid) then null
-                      else (select collname::text from pg_collation where oid = index_row.indcollation[place]) end
+    array(select (select collname::text from pg_collation where oid = index_row.indcollation[place])
             from generate_series(0, index_row.indnkeyatts - 1) as place order by place) as collations,
+    -- Written with the index, and not the column's or the expression's own: PostgreSQL prints it only then.
+    array(select case when index_row.indkey[place] = 0
+                      then strpos(pg_get_indexdef(index_class.oid),
+                                  pg_get_indexdef(index_class.oid, place + 1, false) || ' COLLATE ') > 0
+                      else index_row.indcollation[place] <> (select attcollation from pg_attribute
+                             where attrelid = indexed.oid and attnum = index_row.indkey[place]) end
+            from generate_series(0, index_row.indnkeyatts - 1) as place order by place) as own_collations,
     array(select attname::text
             from generate_series(index_row.indnkeyatts, index_row.indnatts - 1) as place
             join pg_attribute on attrelid = indexed.oid and attnum = index_row.indkey[place] order by place) as include,

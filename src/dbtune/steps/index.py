@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from dbtune.core.actions import CreateIndex, DropIndex, IndexDefinition, IndexKey, Relation
-from dbtune.core.identifiers import did_you_mean, quote, shorten
+from dbtune.core.identifiers import LONGEST, did_you_mean, quote, shorten
 from dbtune.core.questions import Catalog, Facts, Failed, Question
 from dbtune.core.units import format_size
 from dbtune.steps import index_catalog as catalog
@@ -62,6 +62,15 @@ class Index(Step):
     def _one_is_a_list(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
 
+    @field_validator("name")
+    @classmethod
+    def _fits(cls, name: str | None) -> str | None:
+        if name is not None and len(name.encode()) > LONGEST:
+            raise ValueError(
+                f"PostgreSQL would cut a name of more than {LONGEST} bytes; this one has {len(name.encode())}"
+            )
+        return name
+
     @model_validator(mode="after")
     def _has_keys(self) -> Index:
         if not self.columns and not self.expressions:
@@ -101,6 +110,7 @@ class Index(Step):
             return
         yield self._ask_for_namesake(relation)
         wanted = self.definition(relation)
+        yield from catalog.ask_for_words(wanted)
         if question := catalog.ask_to_normalize(wanted):
             yield question
             yield from catalog.ask_to_normalize_rows(wanted, self._indexes(facts))
@@ -153,6 +163,8 @@ class Index(Step):
         if missing := self._missing_column(relation):
             return Plan("conflict", reason=missing)
         wanted, indexes = self.definition(relation), self._indexes(facts)
+        if unknown := catalog.unknown_word(wanted, facts):
+            return Plan("conflict", reason=unknown)
         if isinstance(failed := catalog.cannot_normalize(wanted, facts), Failed):
             return Plan("conflict", reason=f"PostgreSQL does not understand this index: {failed.reason}")
         equal = [row for row in indexes if catalog.same(wanted, row, facts)]

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dbtune.core.actions import IndexDefinition, IndexKey
+from dbtune.core.identifiers import did_you_mean, split_name
 from dbtune.core.questions import Catalog, Facts, Failed, Normalized
 from dbtune.core.units import format_duration
 from dbtune.steps.relations import RelationRow
@@ -42,6 +43,7 @@ class IndexRow:
     opclasses: list[str]
     default_opclasses: list[bool]
     collations: list[str | None]
+    own_collations: list[bool]
     include: list[str]
     predicate: str | None
     storage: list[str]
@@ -62,7 +64,16 @@ class OpenTransaction:
     query: str
 
 
+@dataclass(frozen=True, slots=True)
+class WordRow:
+    """A name that CREATE INDEX can use on this server: `kind` is method, opclass, collation or tablespace."""
+
+    kind: str
+    name: str
+
+
 OPEN_TRANSACTIONS = Catalog("open_transactions", OpenTransaction)
+WORDS = Catalog("index_words", WordRow)
 
 
 def ask_for(regclass: str) -> Catalog:
@@ -107,7 +118,7 @@ def _same_key(key: IndexKey, row: IndexRow, place: int) -> bool:
     descending = bool(row.options[place] & DESCENDING)
     nulls_first = bool(row.options[place] & NULLS_FIRST)
     wants_nulls_first = key.descending if key.nulls_first is None else key.nulls_first
-    opclass_fits = row.default_opclasses[place] if key.opclass is None else row.opclasses[place] == key.opclass
+    opclass_fits = row.default_opclasses[place] if key.opclass is None else row.opclasses[place] == _bare(key.opclass)
     # Only ordered methods keep a direction; the others store zeros whatever was written.
     direction_fits = row.method != "btree" or (descending, nulls_first) == (key.descending, wants_nulls_first)
     return (
@@ -115,8 +126,12 @@ def _same_key(key: IndexKey, row: IndexRow, place: int) -> bool:
         and (key.is_expression or row.keys[place] == key.text)
         and direction_fits
         and opclass_fits
-        and row.collations[place] == key.collation
+        and (not row.own_collations[place] if key.collation is None else row.collations[place] == key.collation)
     )
+
+
+def _bare(name: str) -> str:
+    return split_name(name)[1]
 
 
 def _has_storage(row: IndexRow, wanted: IndexDefinition) -> bool:
@@ -150,8 +165,45 @@ def _normal(schema: str, table: str, texts: tuple[str, ...], facts: Facts) -> tu
     question = Normalized((schema, table), texts)
     answer = facts[question] if facts.knows(question) else Failed("not asked")
     if isinstance(answer, Failed):
-        return tuple(re.sub(r"[\s()]+", "", text).lower() for text in texts)
+        return tuple(_plain(text) for text in texts)
     return tuple(answer)
+
+
+def _plain(text: str) -> str:
+    """For want of PostgreSQL's own spelling: blanks and case do not count outside of quotes, nor outer parentheses."""
+    pieces = re.split(r"""('[^']*'|"[^"]*")""", text.strip())
+    kept = "".join(piece if place % 2 else re.sub(r"\s+", "", piece).lower() for place, piece in enumerate(pieces))
+    return kept[1:-1] if re.fullmatch(r"\([^()]*\)", kept) else kept
+
+
+def ask_for_words(wanted: IndexDefinition) -> tuple[Catalog, ...]:
+    """Plain B-trees, which most are, name nothing that would have to be looked up."""
+    return (WORDS,) if any(True for _ in _words(wanted)) else ()
+
+
+def unknown_word(wanted: IndexDefinition, facts: Facts) -> str | None:
+    """The first access method, operator class, collation or tablespace that the server does not have."""
+    for kind, name in _words(wanted):
+        known = [row.name for row in facts.rows(WORDS, WordRow) if row.kind == kind]
+        if name not in known:
+            hint = did_you_mean(name, known)
+            return f'{_KINDS[kind]} "{name}" does not exist' + (f"; {hint}" if hint else "")
+    return None
+
+
+_KINDS = {"method": "access method", "opclass": "operator class", "collation": "collation", "tablespace": "tablespace"}
+
+
+def _words(wanted: IndexDefinition) -> Iterable[tuple[str, str]]:
+    if wanted.method != "btree":
+        yield "method", wanted.method
+    for key in wanted.keys:
+        if key.opclass is not None:
+            yield "opclass", _bare(key.opclass)
+        if key.collation is not None:
+            yield "collation", key.collation
+    if wanted.tablespace is not None:
+        yield "tablespace", wanted.tablespace
 
 
 def overlaps(wanted: IndexDefinition, rows: Iterable[IndexRow]) -> Iterable[str]:
@@ -163,7 +215,9 @@ def overlaps(wanted: IndexDefinition, rows: Iterable[IndexRow]) -> Iterable[str]
         if row.method != "btree" or row.predicate is not None or not row.usable:
             continue
         theirs = [(text, bool(row.options[place] & DESCENDING)) for place, text in enumerate(row.keys)]
-        if len(theirs) > len(mine) and theirs[: len(mine)] == mine and not wanted.unique:
+        if theirs == mine and not wanted.unique:
+            yield f"{row.name} has the same columns, is unique, and may serve already"
+        elif len(theirs) > len(mine) and theirs[: len(mine)] == mine and not wanted.unique:
             yield f"{row.name} begins with the same columns and may serve already"
         elif len(theirs) < len(mine) and mine[: len(theirs)] == theirs and not (row.is_unique or row.backs_constraint):
             yield f"{row.name} is a prefix of this index and may become superfluous"

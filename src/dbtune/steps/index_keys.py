@@ -11,7 +11,7 @@ from dbtune.core.actions import IndexKey
 from dbtune.core.identifiers import split_name
 
 _SUFFIX = re.compile(
-    r"""\s+(?: collate\s+(?P<collation>"[^"]+"|\S+) | (?P<opclass>\w+_ops) | (?P<order>asc|desc)
+    r"""\s+(?: collate\s+(?P<collation>"[^"]+"|\S+) | (?P<opclass>(?:\w+\.)?\w+_ops) | (?P<order>asc|desc)
         | nulls\s+(?P<nulls>first|last) )$""",
     re.IGNORECASE | re.VERBOSE,
 )

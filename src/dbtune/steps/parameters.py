@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dbtune.core.actions import Scope, SetSetting
 from dbtune.core.identifiers import did_you_mean
+from dbtune.core.parameter_lists import LISTS, split_list
 from dbtune.core.questions import Catalog, Facts, Question
 from dbtune.steps.step import Plan
 
@@ -75,6 +76,8 @@ class NameRow:
 
 
 PARAMETER_NAMES = Catalog("parameter_names", NameRow)
+ALLOW_ALTER_SYSTEM = Catalog("parameters", ParameterRow, ("allow_alter_system",))
+"""From 17 on."""
 ROLE_NAMES = Catalog("role_names", NameRow)
 
 
@@ -91,6 +94,8 @@ class Wanted:
         names = (self.name,)
         yield Catalog("parameters", ParameterRow, names)
         yield Catalog("parameter_entries", EntryRow, names)
+        if self.scope == "system":
+            yield ALLOW_ALTER_SYSTEM
         if facts.server.is_superuser:
             yield Catalog("parameter_files", FileRow, names)
         if self.scope == "role":
@@ -108,7 +113,7 @@ class Wanted:
             return Plan("conflict", reason=reason)
         entry = self.entry(facts)
         before = {"entry": entry, "effective": row.effective if row else None, "scope": self.scope}
-        if self._is_laid_down(facts, row, entry):
+        if self._is_laid_down(facts, row, entry) and not self._waits_for_reload(row):
             return self._in_sync(facts, row, before)
         if reason := self._blocked(facts, row):
             return Plan("blocked", reason=reason, before=before)
@@ -154,11 +159,20 @@ class Wanted:
                 f"the role may not ALTER SYSTEM SET {self.name}; use a superuser, scope: database where the parameter"
                 " allows it, or your provider's parameter group"
             )
+        if self.scope == "system" and self._alter_system_is_off(facts):
+            return (
+                "the server forbids ALTER SYSTEM (allow_alter_system = off); use scope: database where the parameter"
+                " allows it, or change the server's configuration files"
+            )
         if self.scope == "database" and not facts.server.owns_database:
             return f'only the owner of database "{facts.server.database}" or a superuser may change its settings'
         if self.scope != "system" and not (row.may_set if row else True):
             return f"only a superuser (from 15 on: a role with GRANT SET ON PARAMETER) may set {self.name}"
         return None
+
+    def _alter_system_is_off(self, facts: Facts) -> bool:
+        rows = facts.rows(ALLOW_ALTER_SYSTEM, ParameterRow)
+        return any(row.name == "allow_alter_system" and row.effective == "off" for row in rows)
 
     def entry(self, facts: Facts) -> str | None:
         """The value laid down in this very scope, or None where there is none: what an undo restores."""
@@ -194,7 +208,21 @@ class Wanted:
             laid_down = row.effective if row.source in ("default", "configuration file") else None
         return row.source != "command line" and laid_down is not None and same_value(row, laid_down, self.value)
 
+    def _waits_for_reload(self, row: ParameterRow | None) -> bool:
+        """Written, but not read by the server: a run was killed between ALTER SYSTEM and the reload."""
+        return (
+            self.scope == "system"
+            and row is not None
+            # The server may respell other types when it reads them.
+            and row.type in ("bool", "integer", "real")
+            and row.source in ("default", "configuration file")
+            and not row.pending_restart
+            and not same_value(row, row.effective, self.value)
+        )
+
     def _notes(self, facts: Facts) -> Iterable[str]:
+        if self.name == "log_min_duration_statement" and self._row(facts) and _is_zero(self._row(facts), self.value):
+            yield "a threshold of 0 logs every statement: too much for production"
         rows = facts.rows(Catalog("parameter_entries", EntryRow, (self.name,)), EntryRow)
         for other in rows:
             narrower = other.name == self.name and other.role is not None and self.scope != "role"
@@ -234,6 +262,8 @@ def same_value(row: ParameterRow | None, one: str, other: str) -> bool:
     """Whether two spellings mean the same value of a parameter: `64MB` and `65536`, `on` and `true`."""
     if row is None:
         return one == other
+    if row.name in LISTS:
+        return split_list(one) == split_list(other)
     if row.type == "bool":
         return (one.lower() in _TRUE) == (other.lower() in _TRUE)
     if row.type == "enum":
@@ -242,6 +272,10 @@ def same_value(row: ParameterRow | None, one: str, other: str) -> bool:
         first, second = number_in(row, one), number_in(row, other)
         return first is not None and first == second
     return one == other
+
+
+def _is_zero(row: ParameterRow | None, value: str) -> bool:
+    return row is not None and number_in(row, value) == 0
 
 
 def number_in(row: ParameterRow, value: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -16,6 +17,12 @@ from dbtune.steps.step import Plan, Step, Verdict
 
 ALONE = ("VACUUM", "CREATE DATABASE", "DROP DATABASE", "CREATE TABLESPACE", "DROP TABLESPACE", "ALTER SYSTEM")
 """Statements that PostgreSQL refuses inside a transaction block, besides everything CONCURRENTLY."""
+
+_ENDS_TRANSACTION = re.compile(
+    r"(begin|start\s+transaction|commit|end|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b",
+    re.IGNORECASE,
+)
+_COPIES_FROM_CLIENT = re.compile(r"copy\b.*\b(from\s+stdin|to\s+stdout)\b", re.IGNORECASE | re.DOTALL)
 
 
 class Sql(Step):
@@ -35,8 +42,13 @@ class Sql(Step):
     @field_validator("apply", "verify_", "rollback")
     @classmethod
     def _says_something(cls, text: str | None) -> str | None:
-        if text is not None and not statements(text):
+        found = () if text is None else statements(text)
+        if text is not None and not found:
             raise ValueError("there is no statement in it")
+        if ends := next((words for words in found if _ENDS_TRANSACTION.match(words)), None):
+            raise ValueError(f"{ends.upper()}: dbtune makes the transaction, and ends it")
+        if any(_COPIES_FROM_CLIENT.match(words) for words in found):
+            raise ValueError("COPY FROM STDIN and TO STDOUT need a client that sends or takes the rows: use psql")
         return text
 
     @field_validator("verify_")

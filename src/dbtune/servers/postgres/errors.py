@@ -56,9 +56,14 @@ def server_error(error: psycopg.Error, doing: str) -> DbtuneError:
         return Refused(f"{doing}: {text}", hint=hint or "grant the privilege to this role, or use another role")
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return Unsupported(f"{doing}: {text}", hint="this is a replica or a read-only session: connect to the primary")
-    if isinstance(error, errors.AdminShutdown | errors.CrashShutdown) or error.sqlstate is None:
+    if isinstance(error, errors.AdminShutdown | errors.CrashShutdown) or _is_lost(error):
         return Unreachable(f"{doing}: the connection was lost: {text}", hint="look into the server's log; run it again")
-    return ChangeFailed(f"{doing}: {text} (SQLSTATE {error.sqlstate})", hint=hint)
+    return ChangeFailed(f"{doing}: {text}" + (f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""), hint=hint)
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    """Neither the server's word nor the driver's complaint about how it is used."""
+    return error.sqlstate is None and not isinstance(error, psycopg.ProgrammingError | psycopg.DataError)
 
 
 @contextmanager

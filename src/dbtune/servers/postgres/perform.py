@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psycopg
 import sqlparse
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 
 from dbtune.core.actions import Action, Analyze, CreateIndex, DropIndex, RunSql, SetSetting
 from dbtune.core.errors import ChangeFailed
@@ -109,15 +110,17 @@ class Performer:
                     time.sleep(random.uniform(0.5, 1.0) * 2**attempt / 4)  # noqa: S311 - jitter, not a secret
 
     def _run_once(self, session: Connection, action: RunSql) -> None:
-        parts = [part for part in sqlparse.split(action.sql) if part.strip().rstrip(";").strip()]
         with _translated_but_for_locks("running the step's SQL"):
             if not action.in_transaction:
-                for part in parts:
-                    session.execute(f"/* dbtune */ {part}".encode())
+                for part in sqlparse.split(action.sql):
+                    if part.strip().rstrip(";").strip():
+                        session.execute(f"/* dbtune */ {part}".encode())
                 return
             with session.transaction():
-                for part in parts:
-                    session.execute(f"/* dbtune */ {part}".encode())
+                # The whole text at once: PostgreSQL alone knows for certain where its statements end.
+                session.execute(f"/* dbtune */ {action.sql}".encode())
+                if session.info.transaction_status != TransactionStatus.INTRANS:
+                    raise ChangeFailed("the step's SQL ended its own transaction", hint="leave out COMMIT and ROLLBACK")
                 if self.before_commit is not None:
                     self.before_commit(session)
 

@@ -19,15 +19,7 @@ from dbtune.core.actions import (
     SetSetting,
     WarmKeys,
 )
-
-LISTS = (
-    "search_path",
-    "shared_preload_libraries",
-    "session_preload_libraries",
-    "local_preload_libraries",
-    "temp_tablespaces",
-)
-"""Parameters whose value is a list of names: quoting it as one string would make one strange name of it."""
+from dbtune.core.parameter_lists import LISTS, split_list
 
 
 def render(action: Action, database: str) -> tuple[str, ...]:
@@ -147,7 +139,7 @@ def _bare_key(key: IndexKey) -> sql.Composable:
 
 def _value(name: str, value: str) -> sql.Composable:
     if name in LISTS:
-        return sql.SQL(", ").join(sql.Literal(part.strip().strip("\"'")) for part in value.split(","))
+        return sql.SQL(", ").join(map(sql.Literal, split_list(value)))
     return sql.Literal(value)
 
 
