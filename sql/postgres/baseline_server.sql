@@ -2,5 +2,4 @@
 select
     (select oid::bigint from pg_database where datname = current_database()) as database_oid,
     current_database()::text as database,
-    pg_postmaster_start_time() as postmaster_started_at,
-    pg_database_size(current_database()) as size_bytes
+    pg_postmaster_start_time() as postmaster_started_at

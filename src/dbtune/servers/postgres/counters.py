@@ -74,6 +74,10 @@ class _Server:
     database_oid: int
     database: str
     postmaster_started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
     size_bytes: int
 
 
@@ -130,7 +134,7 @@ class Counters:
             database_oid=self._server.database_oid,
             system_identifier=identity[0].system_identifier if identity else None,
             postmaster_started_at=self._server.postmaster_started_at,
-            database_size_bytes=self._server.size_bytes,
+            database_size_bytes=fetch(self._connection, "baseline_size", _Size)[0].size_bytes,
             extension_version=self._extension.version if self._extension else None,
             settings={name: value for name, value in settings.items() if value is not None},
             redis=redis,
