@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbtune.nplusone.shapes import UNKNOWN, shape_of, transaction_end
+from dbtune.nplusone.shapes import UNKNOWN, Unparsed, shape_of, transaction_end
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_locks_probes_and_single_rows_are_told() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "BEGIN", "SET x TO y", "SELECT FROM WHERE (", "\0", "SELECT 1", "((((", "DEALLOCATE ALL", "select $1 " * 9000],
+    ["", "BEGIN", "SET x TO y", "\0", "SELECT 1", "((((", "DEALLOCATE ALL", "select $1 " * 9000],
 )
 def test_what_is_no_statement_about_tables_has_no_shape(text: str) -> None:
     assert shape_of(text) is None
@@ -70,3 +70,11 @@ def test_only_commits_end_a_transaction_that_wrote() -> None:
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT FROM WHERE (", "select id from posts where id = $1 and (title", "INSERT INTO posts (a) VALUES ("]
+)
+def test_a_text_that_was_cut_off_is_told_from_what_has_no_shape(text: str) -> None:
+    with pytest.raises(Unparsed):
+        shape_of(text)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dbtune.nplusone.edges import Edge, Lookup, Schema, edges, lookups
-from dbtune.nplusone.shapes import Shape, TableName, shape_of
+from dbtune.nplusone.shapes import Shape, TableName, Unparsed, shape_of
 from dbtune.nplusone.traffic import Statement, Traffic
 
 LEAST_CALLS = 100
@@ -62,7 +62,16 @@ def members(statements: Sequence[Statement]) -> Members:
     frequent = sorted((one for one in statements if one.total_calls >= LEAST_CALLS), key=lambda one: -one.total_calls)
     fertile = sorted((one for one in statements if one.total_rows >= LEAST_ROWS), key=lambda one: -one.total_rows)
     picked = {id(one): one for one in (*frequent[:MOST_CHILDREN], *fertile[:MOST_PARENTS])}
-    parsed = {key: Member(one, shape) for key, one in picked.items() if (shape := shape_of(one.text)) is not None}
+    parsed: dict[int, Member] = {}
+    unparsed = 0
+    for key, one in picked.items():
+        try:
+            shape = shape_of(one.text)
+        except Unparsed:
+            unparsed += 1
+            continue
+        if shape is not None:
+            parsed[key] = Member(one, shape)
     return Members(
         children=tuple(
             parsed[id(one)] for one in frequent[:MOST_CHILDREN] if id(one) in parsed and _asks_by_key(parsed[id(one)])
@@ -72,8 +81,8 @@ def members(statements: Sequence[Statement]) -> Members:
         ),
         all=tuple(parsed.values()),
         batches=tuple(one for one in parsed.values() if one.shape.verb == "select" and one.shape.listed),
-        unparsed=sum(1 for key, one in picked.items() if key not in parsed and _should_parse(one.text)),
-        left_out=max(len(frequent) - MOST_CHILDREN, 0) + max(len(fertile) - MOST_PARENTS, 0),
+        unparsed=unparsed,
+        left_out=max(len(frequent) - MOST_CHILDREN, 0),
     )
 
 
@@ -102,9 +111,11 @@ def _candidate(child: Member, parents: Sequence[Member], schema: Schema) -> Cand
     for parent in parents:
         if parent.statement is child.statement or parent.statement.user != child.statement.user:
             continue
-        edge = next(iter(edges(parent.shape, wanted, schema)), None)
-        if edge is not None:
-            links.append(Link(parent, edge))
+        possible = list(edges(parent.shape, wanted, schema))
+        # A list may refer to one table in several ways (author, reviewer); without a declared one the first will do.
+        links += [Link(parent, edge) for edge in possible if edge.is_declared] or [
+            Link(parent, e) for e in possible[:1]
+        ]
     return Candidate(child, wanted, tuple(links))
 
 
@@ -117,7 +128,3 @@ def _asks_by_key(member: Member) -> bool:
 
 def _lists(member: Member) -> bool:
     return member.statement.rows_per_call >= LEAST_ROWS_PER_CALL and not member.shape.skips_locked
-
-
-def _should_parse(text: str) -> bool:
-    return text.lstrip(" (\n\t").upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))

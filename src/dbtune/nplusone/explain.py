@@ -18,7 +18,7 @@ SHARED = 0.95
 FIRM = 0.97
 """For sums of up to four parts, which have to be exact."""
 LEAST_SHARE = 0.85
-"""Some look-ups leave no other trace: a sum may leave so much of the child's calls unexplained."""
+"""Some look-ups leave no other trace: a sum may leave the rest unexplained, if it is the same in every window."""
 MOST_COMPANIONS = 6
 MOST_LISTS = 2
 MOST_PARTS = 4
@@ -133,9 +133,12 @@ def _sum(calls: Sequence[int], lists: tuple[Cause, ...], others: tuple[Companion
     total = sum(sum(part.counts) for part in parts)
     share = total / max(sum(calls), 1)
     if LEAST_SHARE <= share <= 1 + EXACT:
+        if share < 1 - EXACT:
+            parts = [*parts, Regressor(((sum(calls) - total) / len(calls),) * len(calls))]
         exact = strength_of(calls, parts, (1.0,) * len(parts))
-        if _holds(exact, FIRM if share >= 1 - EXACT else SHARED):
+        if _holds(exact, FIRM):
             yield _explanation(calls, lists, _larger(lists, exact), exact, others)
+    parts = parts[: len(lists) + len(others)]
     if len(parts) == PAIR:
         found = fit(calls, parts)
         whole = not others or _is_whole(found.slopes[1])

@@ -25,6 +25,13 @@ _VALUE = re.compile(
 )
 
 
+_KEYWORDS = re.compile(r"[\s(]*(select|insert|update|delete)\b", re.IGNORECASE)
+
+
+class Unparsed(ValueError):
+    """The text reads like a statement about tables and cannot be parsed: it is cut off, or beyond the parser."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """`equal`: columns that must equal a value; `listed`: that must be one of several (IN, ANY).
@@ -54,7 +61,7 @@ class Shape:
 
 @lru_cache(maxsize=4096)
 def shape_of(text: str) -> Shape | None:
-    """None for what is no plain SELECT, INSERT, UPDATE or DELETE, or what cannot be parsed."""
+    """None for what is no plain SELECT, INSERT, UPDATE or DELETE over tables. Raises Unparsed where nobody can tell."""
     import sqlglot
     from sqlglot import errors
 
@@ -63,7 +70,9 @@ def shape_of(text: str) -> Shape | None:
     plain = _VALUE.sub(lambda match: match[1] or ":p", text)
     try:
         tree = sqlglot.parse_one(plain, dialect="postgres")
-    except (errors.SqlglotError, RecursionError):
+    except (errors.SqlglotError, RecursionError) as error:
+        if _KEYWORDS.match(text):
+            raise Unparsed(text[:80]) from error
         return None
     return _shape(tree)
 

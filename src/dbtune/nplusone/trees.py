@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dbtune.nplusone.candidates import LEAST_CALLS, Member, Members
+from collections.abc import Sequence
+
+from dbtune.nplusone.candidates import LEAST_CALLS, Candidate, Member, Members
 from dbtune.nplusone.detection import Detection, Score, level_of
 from dbtune.nplusone.edges import Edge, Lookup, Schema, edges, lookups
+from dbtune.nplusone.explain import Companion, companions
 from dbtune.nplusone.fit import Fit, Regressor, fit
 from dbtune.nplusone.saving import saving
 from dbtune.nplusone.traffic import Statement, Traffic
@@ -14,6 +17,8 @@ LEAST_DEPTH = 1.6
 STRENGTH = 0.8
 """How closely they have to follow: random pages of nodes have as many children on average as a walk, but not in
 every window."""
+STRENGTH_UPWARDS = 0.92
+"""Many references lead to one table, so one of them may be alike by chance."""
 SAME = 0.95
 """From here on two statements run equally often."""
 FEWEST_CHILDREN, MOST_CHILDREN = 0.6, 1.02
@@ -71,6 +76,7 @@ def _up(child: Member, lookup: Lookup, found: Members, schema: Schema, traffic: 
     """More look-ups of nodes than references to the first of them: the rest are their ancestors."""
     if lookup.foreign is not None or not schema.refers_to_itself(lookup.table):
         return None
+    beside = companions(Candidate(child, (lookup,), ()), found, {}, schema)
     best: tuple[float, Statement, Edge, Fit] | None = None
     for parent in found.all:
         statement = parent.statement
@@ -79,16 +85,24 @@ def _up(child: Member, lookup: Lookup, found: Members, schema: Schema, traffic: 
         edge = next((one for one in edges(parent.shape, [lookup], schema) if one.kind == "forward"), None)
         if edge is None or statement.total_rows < LEAST_CALLS / 10:
             continue
-        follows = fit(child.statement.calls, [Regressor(tuple(rows * edge.per_row for rows in statement.rows))])
-        if follows.strength is None or follows.strength < STRENGTH or follows.slopes[0] < LEAST_DEPTH:
+        follows = fit(
+            _without(child, statement, beside), [Regressor(tuple(rows * edge.per_row for rows in statement.rows))]
+        )
+        if follows.strength is None or follows.strength < STRENGTH_UPWARDS or follows.slopes[0] < LEAST_DEPTH:
             continue
         if best is None or follows.strength > best[0]:
             best = (follows.strength, statement, edge, follows)
     if best is None:
         return None
     _, statement, edge, follows = best
-    return _detection(
-        child, statement, edge, follows, child.statement.total_calls / statement.total_calls, traffic=traffic
+    return _detection(child, statement, edge, follows, follows.slopes[0], traffic=traffic)
+
+
+def _without(child: Member, parent: Statement, beside: Sequence[Companion]) -> tuple[float, ...]:
+    """The child's calls less those that other references to single nodes stand for, one each."""
+    others = [one.regressor.counts for one in beside if one.member.statement is not parent]
+    return tuple(
+        max(calls - sum(counts[at] for counts in others), 0.0) for at, calls in enumerate(child.statement.calls)
     )
 
 
