@@ -211,6 +211,7 @@ def test_auto_explain_is_read_from_every_log(
 @pytest.mark.parametrize(
     "text",
     [
+        "Seq Scan on t  (cost=0.00..1", "Limit  (cost=0.00..1.00 rows=many width=4)",
         "", "  \n", "nonsense", "{", "[]", "[[]]", "{}", '{"Plan": {}}', '{"Plan": []}', '{"Plan": {"Node Type": 7}}',
         '[{"Plan": {"Node Type": "Limit", "Plans": 3}}]', '[{"Plan": {"Node Type": "Limit", "Plans": [null]}}]',
         '[{"Plan": {"Node Type": "Limit", "Actual Rows": "many"}}]', '[{"Plan": {"Node Type": "L", "Plan Rows": NaN}}]',

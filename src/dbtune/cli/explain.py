@@ -15,7 +15,7 @@ _MOST_BYTES = 64 << 20
 
 def explain(
     sql: Annotated[
-        str | None, typer.Argument(metavar="[SQL]", help="One statement; $1, $2 … take --param.", show_default=False)
+        str | None, typer.Argument(metavar="SQL", help="One statement; $1, $2 … take --param.", show_default=False)
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="Read the statement there; - is stdin.")

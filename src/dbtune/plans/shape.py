@@ -140,6 +140,8 @@ def _kind_words(raw: Mapping[str, Any]) -> str:
         return f"{'Hash' if strategy == 'Hashed' else ''}SetOp {raw.get('Command', '')}".rstrip()
     if kind == "ModifyTable":
         return str(raw.get("Operation", kind))
+    if provider := _text(raw, "Custom Plan Provider"):
+        return f"{kind} ({provider})"
     if join in (None, "Inner"):
         return kind
     return f"{kind.removesuffix(' Join')} {join} Join"

@@ -7,10 +7,11 @@ missed. Numbers that a line packs together become the same keys that JSON has.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dbtune.core.errors import Misused
+from dbtune.plans.properties import packed, store
 
 _NUMBERS = (
     r"(?:\s+\(cost=(?P<startup>[\d.]+)\.\.(?P<total>[\d.]+) rows=(?P<plan_rows>\d+) width=(?P<width>\d+)\))?"
@@ -18,6 +19,7 @@ _NUMBERS = (
     r"|(?P<never>never executed))\))?"
 )
 _NODE = re.compile(rf"^(?P<indent>\s*)(?P<arrow>->\s+)?(?P<title>\S.*?){_NUMBERS}\s*$")
+_BROKEN = re.compile(r"\((?:cost=|actual |never )")
 _SUBPLAN = re.compile(r"^\s*((?:InitPlan|SubPlan|CTE) [^:]+)$")
 _PROPERTY = re.compile(r"^(?P<indent>\s*)(?P<key>[A-Z][\w/()' -]*?):(?:\s+(?P<value>\S.*))?$")
 _WORKER = re.compile(r"^\s*Worker (\d+):\s*(.*)$")
@@ -38,6 +40,7 @@ _BY_LENGTH = sorted(_KINDS, key=len, reverse=True)
 _CHANGES = ("Insert", "Update", "Delete", "Merge", "Foreign Insert", "Foreign Update", "Foreign Delete")
 _AGGREGATE = re.compile(r"^(?:(Partial|Finalize) )?(Hash|Group|Mixed)?Aggregate$")
 _JOIN = re.compile(r"^(Nested Loop|Hash|Merge) (Left|Right|Full|Semi|Anti|Right Semi|Right Anti)(?: Join)?$")
+_CUSTOM = re.compile(r"^Custom Scan \((.+)\)$")
 _STRATEGY = {"Hash": "Hashed", "Group": "Sorted", "Mixed": "Mixed", None: "Plain"}
 
 
@@ -110,6 +113,10 @@ class _Reader:
             self._target[self._last_key] = f"{self._target[self._last_key]}\n{line.strip()}"
 
     def _node(self, match: re.Match[str], indent: int) -> None:
+        if _BROKEN.search(re.sub(r'"(?:[^"]|"")*"', "", match["title"])):
+            raise Misused(
+                f"the numbers of a node are damaged: {match['title'].strip()[:60]!r}", hint="save the plan unchanged"
+            )
         node = _described(match["title"].strip()) | _measured(match)
         if not self._open:
             self._base = indent
@@ -128,15 +135,15 @@ class _Reader:
 
     def _worker(self, text: str) -> None:
         worker: dict[str, Any] = {}
-        for key, value in _packed(text):
-            _store(worker, key, value)
+        for key, value in packed(text):
+            store(worker, key, value)
         node = self._open[-1][1]
         if worker:
             node.setdefault("Workers", []).append(worker)
 
     def _property(self, key: str, value: str) -> None:
-        for name, text in _packed(f"{key}: {value}"):
-            _store(self._target, name, text)
+        for name, text in packed(f"{key}: {value}"):
+            store(self._target, name, text)
         self._last_key = key if isinstance(self._target.get(key), str) else None
 
     def _summary(self, line: str) -> None:
@@ -186,6 +193,8 @@ def _kind(kind: str) -> dict[str, Any]:
     if "SetOp" in kind:
         strategy, _, command = kind.partition("SetOp")
         return {"Node Type": "SetOp", "Strategy": "Hashed" if strategy else "Sorted", "Command": command.strip()}
+    if found := _CUSTOM.match(kind):
+        return {"Node Type": "Custom Scan", "Custom Plan Provider": found[1]}
     known = next((name for name in _BY_LENGTH if kind.startswith(name)), kind)
     return {"Node Type": known}
 
@@ -237,60 +246,3 @@ def _measured(match: re.Match[str]) -> dict[str, Any]:
     if match["never"]:
         found |= {"Actual Rows": 0, "Actual Loops": 0, "Actual Total Time": 0.0}
     return found
-
-
-_PACKS = ("Sort Method", "Buckets", "Batches", "Planned Partitions", "Heap Blocks", "Full-sort Groups",
-          "Pre-sorted Groups", "Hits", "Storage")  # fmt: skip
-_PAIR = re.compile(r"([A-Z][\w -]*?): (.*?)(?=\s{2,}[A-Z][\w -]*?: |$)")
-
-
-def _packed(line: str) -> Iterator[tuple[str, str]]:
-    """`Buckets: 1024  Batches: 2  Memory Usage: 9kB` holds three; an expression stays in one piece."""
-    if line.startswith(_PACKS):
-        yield from _PAIR.findall(line)
-    elif ": " in line:
-        key, _, value = line.partition(": ")
-        yield key, value
-
-
-def _store(target: dict[str, Any], key: str, value: str) -> None:
-    """Under JSON's key, as JSON's type."""
-    if key == "Buffers":
-        _store_buffers(target, value)
-    elif key == "Heap Blocks":
-        for kind, count in re.findall(r"(exact|lossy)=(\d+)", value):
-            target[f"{kind.title()} Heap Blocks"] = int(count)
-    elif key in ("Batches", "Buckets"):
-        name = "Hash Batches" if target.get("Node Type") == "Hash" else "HashAgg Batches"
-        found = re.match(r"(\d+)(?: \(originally (\d+)\))?", value)
-        if found and key == "Batches":
-            target[name] = int(found[1])
-            if found[2]:
-                target["Original Hash Batches"] = int(found[2])
-    elif found := re.fullmatch(r"(\d+)kB", value):
-        _store_kilobytes(target, key, int(found[1]))
-    elif key == "Timing":
-        total = re.search(r"\bTotal ([\d.]+) ms", value)
-        target["Timing"] = {"Total": float(total[1])} if total else {}
-    elif re.fullmatch(r"-?\d+", value):
-        target[key] = int(value)
-    else:
-        target[key] = value
-
-
-def _store_kilobytes(target: dict[str, Any], key: str, size_kb: int) -> None:
-    if key in ("Memory", "Disk"):
-        target |= {"Sort Space Used": size_kb, "Sort Space Type": key}
-    elif key == "Peak Disk":
-        target["Pre-sorted Groups"] = {"Sort Space Disk": {"Peak Sort Space Used": size_kb}}
-    else:
-        target["Peak Memory Usage" if key == "Memory Usage" else key] = size_kb
-
-
-def _store_buffers(target: dict[str, Any], value: str) -> None:
-    for part in value.split(","):
-        words = part.split()
-        for pair in words[1:]:
-            what, _, count = pair.partition("=")
-            if count.isdigit():
-                target[f"{words[0].title()} {what.title()} Blocks"] = int(count)

@@ -47,8 +47,10 @@ def cost_share(plan: Plan, _surroundings: Surroundings) -> Iterable[Seen]:
     if plan.is_executed or whole < LEAST_COST or len(plan.nodes) == 1:
         return
     for node in plan.nodes:
-        share = min((node.self_cost or 0.0) / whole, 1.0)
-        if found := level(share, SHARES):
+        share = (node.self_cost or 0.0) / whole
+        # Below a LIMIT a node's cost is that of all its rows, of which only some are wanted.
+        found = level(share, SHARES) if share <= 1 else None
+        if found:
             yield Seen(
                 node, share, found[1], f"is {share:.0%} of the estimated cost: {node.self_cost:.0f} of {whole:.0f}",
                 f"{_what_to_try(node)}; `dbtune explain --analyze` shows whether the time agrees",
