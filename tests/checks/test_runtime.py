@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import struct
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -132,6 +135,69 @@ def test_a_replica_that_does_not_follow_is_found(strained: str) -> None:
             (found,) = audited(strained, "replica-lag").findings
     assert (found.object, found.severity) == ("slow replica", "warning")
     assert found.evidence["behind_bytes"] > 20_000_000
+
+
+@pytest.fixture
+def standby(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """The DSNs of a primary and of a replica that follows it."""
+    at_hand = request.getfixturevalue("postgres_server")
+    if at_hand.bin_dir is None or not (at_hand.bin_dir / "pg_basebackup").exists():
+        pytest.skip("this PostgreSQL has no pg_basebackup")
+    with embedded_postgres({"fsync": "off"}, bin_dir=at_hand.bin_dir) as primary:
+        owner = (primary.directory / "data").stat()
+        place = conninfo.conninfo_to_dict(primary.dsn)
+        files, port = primary.directory / "replica", "6543"
+        subprocess.run(
+            [
+                *(primary.bin_dir / "pg_basebackup", "-h", str(place["host"]), "-p", str(place["port"])),
+                *("-U", "postgres", "-D", files, "-R", "-c", "fast"),
+            ],
+            user=owner.st_uid,
+            group=owner.st_gid,
+            extra_groups=[] if os.getuid() == 0 else None,
+            check=True,
+        )
+        options = {"port": port, "unix_socket_directories": str(primary.directory), "listen_addresses": ""}
+        replica = subprocess.Popen(
+            [primary.bin_dir / "postgres", "-D", files, *(f"--{name}={value}" for name, value in options.items())],
+            user=owner.st_uid,
+            group=owner.st_gid,
+            extra_groups=[] if os.getuid() == 0 else None,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            dsn = f"host={primary.directory} port={port} user=postgres dbname=postgres"
+            _wait_for(dsn)
+            yield primary.dsn, dsn
+        finally:
+            replica.send_signal(signal.SIGQUIT)
+            replica.wait(20)
+
+
+def _wait_for(dsn: str) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(dsn).close()
+            return
+        time.sleep(0.1)
+    pytest.fail("the replica did not start")
+
+
+@pytest.mark.slow
+def test_a_replica_that_does_not_replay_is_found_on_both_sides(standby: tuple[str, str]) -> None:
+    primary, replica = standby
+    with psycopg.connect(primary, autocommit=True) as writer, psycopg.connect(replica, autocommit=True) as reader:
+        wait_until(writer, "select count(*) > 0 from pg_stat_replication where replay_lsn is not null")
+        reader.execute("select pg_wal_replay_pause()")
+        writer.execute("create table filled as select repeat('x', 1900) from generate_series(1, 15000)")
+        wait_until(reader, "select pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn() > 20000000")
+        (found,) = audited(replica, "standby-behind").findings
+        assert (found.severity, "replay is paused" in found.message) == ("warning", True)
+        assert found.evidence["unreplayed_bytes"] > 20_000_000
+        (seen,) = audited(primary, "replica-lag").findings
+        assert seen.evidence["behind_bytes"] > 20_000_000
+        assert {one.code for one in audited(replica).findings} >= {"PG135", "PG147"}
 
 
 def test_a_standby_is_judged_by_what_it_has_not_replayed(database: str) -> None:
