@@ -92,7 +92,7 @@ def accept(report: AuditReport, accepted: Sequence[Acceptance], today: date) -> 
         covering = [
             entry
             for code in (finding.code, finding.name)
-            for subject in (finding.object, "*")
+            for subject in (finding.object, "*", *_marks(finding))
             for entry in by_place.get((code, subject), ())
         ]
         used.update(covering)
