@@ -115,6 +115,13 @@ def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield given or stack.enter_context(_redis_from(request.config.getoption("--server-source")))
 
 
+@pytest.fixture(scope="session")
+def redis_program(redis_url: str) -> Path | None:
+    """The program behind `redis_url`, for tests that start servers of their own; None is the wheel's."""
+    named = os.environ.get("DBTUNE_TEST_REDIS_BIN")
+    return _redis_program(named) if named else None
+
+
 @pytest.fixture
 def cache_url(redis_url: str) -> str:
     """The URL of an empty database."""

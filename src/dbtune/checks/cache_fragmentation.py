@@ -18,27 +18,32 @@ from dbtune.core.units import format_size
 
 MOST_RATIO = 1.4
 LEAST_BYTES = 10 << 20
-"""Both are MEMORY DOCTOR's own limits."""
+LEAST_USED_BYTES = 5 << 20
+"""All three are MEMORY DOCTOR's own limits: the program itself is most of what a nearly empty server holds."""
+MUCH_BYTES = 100 << 20
+"""Less is information: nobody's machine is short of that."""
 
 
 def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
-    """Resident memory over used memory above MOST_RATIO, and LEAST_BYTES of it."""
+    """Resident over used memory above MOST_RATIO by LEAST_BYTES, on a server that uses LEAST_USED_BYTES."""
     for survey in rows:
         info = survey.info
         if isinstance(info, Unseen):
             yield info.for_check(CHECK.code)
             continue
         ratio, wasted_bytes = info.number("mem_fragmentation_ratio"), info.number("mem_fragmentation_bytes")
-        if ratio <= MOST_RATIO or wasted_bytes <= LEAST_BYTES:
+        used_bytes = info.number("used_memory")
+        if ratio <= MOST_RATIO or wasted_bytes <= LEAST_BYTES or used_bytes < LEAST_USED_BYTES:
             continue
         defragments = info.text("mem_allocator").startswith("jemalloc")
         yield CHECK.finding(
             survey.target,
             f"{format_size(wasted_bytes)} are held and not used, {ratio:.1f} times what is",
+            severity=CHECK.severity if wasted_bytes >= MUCH_BYTES else "info",
             evidence={
                 "ratio": ratio,
                 "wasted_bytes": wasted_bytes,
-                "used_memory_bytes": info.number("used_memory"),
+                "used_memory_bytes": used_bytes,
                 "resident_bytes": info.number("used_memory_rss"),
                 "allocator": info.text("mem_allocator"),
             },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,8 +17,8 @@ from dbtune.servers.redis.survey import opened_survey
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedValkey]:
-    with embedded_valkey(tcp=True) as started:
+def server(redis_program: Path | None) -> Iterator[EmbeddedValkey]:
+    with embedded_valkey(program=redis_program, tcp=True) as started:
         yield started
 
 
