@@ -16,7 +16,7 @@ from dbtune.app.targets import OpenTargets
 from dbtune.checks.check import checks
 from dbtune.checks.expiry_herd import fullest_minute
 from dbtune.core.findings import AuditReport, Finding
-from dbtune.core.progress import silent
+from dbtune.core.progress import Progress
 from dbtune.servers.embedded.valkey import EmbeddedValkey, embedded_valkey
 
 CACHE_CHECKS = sorted(code for code, check in checks().items() if check.source == "redis")
@@ -43,15 +43,18 @@ def client(server: EmbeddedValkey) -> Iterator[redis.Redis]:
 
 
 def look(url: str, *codes: str, during: Callable[[], object] | None = None, window_s: float = 0.0) -> AuditReport:
-    """The report of these checks; `during` happens while the audit watches."""
-    acting = threading.Timer(0.1, during) if during else None
-    if acting:
-        acting.start()
-    try:
-        return audit(OpenTargets(None, url), Wish(only=codes, window_s=window_s), silent)
-    finally:
-        if acting:
-            acting.join()
+    """The report of these checks; `during` happens once the audit watches, however slow the machine is."""
+    return audit(OpenTargets(None, url), Wish(only=codes, window_s=window_s), _once_watching(during))
+
+
+def _once_watching(act: Callable[[], object] | None) -> Progress:
+    left = [act] if act else []
+
+    def progress(text: str, fraction: float | None = None) -> None:
+        if text == "watching Redis" and left:
+            left.pop()()
+
+    return progress
 
 
 def one(report: AuditReport) -> Finding:
@@ -175,11 +178,16 @@ def test_the_fullest_minute_is_found_wherever_it_begins() -> None:
 def test_expiries_explain_a_low_hit_rate(server: EmbeddedValkey, client: redis.Redis) -> None:
     fill(client, "later:", 100, ex=lambda _: 3600)
     asking = ask(client, 50, 100)
-    with client.pipeline(transaction=False) as pipe:
-        for number in range(200):
-            pipe.set(f"soon:{number}", "v", px=150)
-        pipe.execute()
-    finding = one(look(server.url, "RD007", during=asking, window_s=1.5))
+
+    def passing() -> None:
+        with client.pipeline(transaction=False) as pipe:
+            for number in range(200):
+                pipe.set(f"soon:{number}", "v", px=20)
+            pipe.execute()
+        asking()
+        _until(lambda: client.info("stats")["expired_keys"] == 200)
+
+    finding = one(look(server.url, "RD007", during=passing, window_s=0.5))
     assert finding.evidence["expired"] == 200
     assert finding.evidence["half_expires_within_s"] > 3000
     assert look(server.url, "RD007", during=asking, window_s=0.5).findings == ()
@@ -328,10 +336,8 @@ def test_a_replica_that_follows_is_in_order(redis_program: Path | None) -> None:
 def test_a_server_that_goes_away_meanwhile_costs_its_checks_and_not_the_audit(
     server: EmbeddedValkey, client: redis.Redis, database: str
 ) -> None:
-    acting = threading.Timer(0.1, lambda: client.shutdown(nosave=True))
-    acting.start()
-    report = audit(OpenTargets(database, server.url), Wish(only=("RD001", "PG002"), window_s=0.6), silent)
-    acting.join()
+    leave = _once_watching(lambda: client.shutdown(nosave=True))
+    report = audit(OpenTargets(database, server.url), Wish(only=("RD001", "PG002"), window_s=0.3), leave)
     assert report.examined == ("PG002",)
     assert "connection" in report.skipped[0].reason
 
