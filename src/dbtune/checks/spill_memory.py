@@ -94,4 +94,13 @@ def _fix(totals: StatementTotals, wanted: int, database: str) -> Fix | None:
     )
 
 
-CHECK = Check("PG106", "spill-memory", "info", "audit_statements", StatementTotals, judge, source="totals")
+CHECK = Check(
+    "PG106",
+    "spill-memory",
+    "info",
+    "audit_statements",
+    StatementTotals,
+    judge,
+    source="totals",
+    needs="pg_stat_statements",
+)

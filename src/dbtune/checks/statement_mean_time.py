@@ -36,4 +36,13 @@ def judge(rows: Sequence[StatementTotals], server: Audited) -> Verdicts:
             )
 
 
-CHECK = Check("PG102", "statement-mean-time", "info", "audit_statements", StatementTotals, judge, source="totals")
+CHECK = Check(
+    "PG102",
+    "statement-mean-time",
+    "info",
+    "audit_statements",
+    StatementTotals,
+    judge,
+    source="totals",
+    needs="pg_stat_statements",
+)

@@ -57,4 +57,13 @@ def _words(row: StatementTotal, limit_ms: float) -> str:
     return f"over {limit} at times: the longest call took {longest}, the mean of {row.calls} is {mean}"
 
 
-CHECK = Check("PG103", "statement-over-limit", "warning", "audit_statements", StatementTotals, judge, source="totals")
+CHECK = Check(
+    "PG103",
+    "statement-over-limit",
+    "warning",
+    "audit_statements",
+    StatementTotals,
+    judge,
+    source="totals",
+    needs="pg_stat_statements",
+)

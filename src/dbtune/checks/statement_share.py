@@ -42,4 +42,13 @@ def judge(rows: Sequence[StatementTotals], server: Audited) -> Verdicts:
             )
 
 
-CHECK = Check("PG104", "statement-share", "warning", "audit_statements", StatementTotals, judge, source="totals")
+CHECK = Check(
+    "PG104",
+    "statement-share",
+    "warning",
+    "audit_statements",
+    StatementTotals,
+    judge,
+    source="totals",
+    needs="pg_stat_statements",
+)

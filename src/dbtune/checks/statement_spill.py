@@ -49,4 +49,13 @@ def judge(rows: Sequence[StatementTotals], server: Audited) -> Verdicts:
             )
 
 
-CHECK = Check("PG105", "statement-spill", "warning", "audit_statements", StatementTotals, judge, source="totals")
+CHECK = Check(
+    "PG105",
+    "statement-spill",
+    "warning",
+    "audit_statements",
+    StatementTotals,
+    judge,
+    source="totals",
+    needs="pg_stat_statements",
+)

@@ -59,4 +59,13 @@ def _larger(entries: int) -> Fix:
     )
 
 
-CHECK = Check("PG108", "statements-evicted", "warning", "audit_statements", StatementTotals, judge, source="totals")
+CHECK = Check(
+    "PG108",
+    "statements-evicted",
+    "warning",
+    "audit_statements",
+    StatementTotals,
+    judge,
+    source="totals",
+    needs="pg_stat_statements",
+)

@@ -47,4 +47,13 @@ def is_cut_off(text: str) -> bool:
     return "'" in rest or '"' in rest or "/*" in rest or rest.count("(") > rest.count(")")
 
 
-CHECK = Check("PG109", "statements-hidden", "info", "audit_statements", StatementTotals, judge, source="totals")
+CHECK = Check(
+    "PG109",
+    "statements-hidden",
+    "info",
+    "audit_statements",
+    StatementTotals,
+    judge,
+    source="totals",
+    needs="pg_stat_statements",
+)
