@@ -29,7 +29,7 @@ class Answer:
     err: str
 
     @property
-    def document(self) -> Any:  # noqa: ANN401 - JSON
+    def document(self) -> Any:
         return json.loads(self.out)
 
     @property
@@ -143,7 +143,7 @@ def items(dbtune: Commands) -> Commands:
 
 
 @pytest.fixture
-def dump(postgres_server: Any) -> Callable[[str], str]:  # noqa: ANN401 - the root conftest's own type
+def dump(postgres_server: Any) -> Callable[[str], str]:
     """The schema of a database as pg_dump writes it, without the journal."""
     if postgres_server.bin_dir is None or not (postgres_server.bin_dir / "pg_dump").exists():
         pytest.skip("this server comes without its pg_dump")

@@ -36,7 +36,7 @@ def test_every_option_is_built_and_found_again(items: Any) -> None:
     items.sql('create collation other from "C"')
     items.sql('create table docs (id int, tags text[], span int4range, body text collate "C", plain text, j jsonb)')
     items.sql("create materialized view seen as select owner, count(*) as n from items group by owner")
-    options = [
+    options: list[dict[str, Any]] = [
         {"table": "docs", "columns": ["tags"], "method": "gin"},
         {"table": "docs", "columns": ["tags"], "method": "gin", "with": {"fastupdate": False}, "name": "slow_gin"},
         {"table": "docs", "columns": ["span"], "method": "gist"},

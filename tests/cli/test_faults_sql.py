@@ -32,11 +32,10 @@ def test_without_verify_a_text_runs_once_and_again_when_it_changed(items: Any) -
     "text",
     [
         "create table made (a text); insert into made values (';'), ('--'), ('%s'), ('%(x)s %'), ($$;'$$); -- the end",
-        "create table made (a text); create function f() returns int language plpgsql as "
-        "$body$ begin insert into made values ('a;b'); return 1; end; $body$; select f()",
+        "create table made (a text); create function f() returns int language sql as $q$ select length('a;b'); $q$;",
         "create table made (a text); do $$ begin if true then insert into made values ('x'); end if; end $$;",
         "/* ; */ create table made (a text) ; ; -- ; drop table items\n;",
-        "create table made (a text); create function g() returns int begin atomic; select 1; select 2; end; select g();",
+        "create table made (a text); create function g() returns int begin atomic; select 1; select 2; end; select g()",
         "create table made (a text default E'\\';'); select 'it''s';",
     ],
 )

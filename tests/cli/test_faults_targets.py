@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -20,7 +21,7 @@ import pytest
 from dbtune.servers.embedded.postgres import EmbeddedPostgres, embedded_postgres
 
 BOOK = "version: 1\nname: faults\nsteps:\n  - index: {table: items, columns: [owner, created_at]}\n"
-SECRET = "s3cr3t-w0rd"
+SECRET = "s3cr3t-w0rd"  # noqa: S105 - what must not be seen
 
 
 @pytest.fixture(scope="module")
@@ -247,34 +248,26 @@ def replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
             yield server.dsn, dsn
 
 
-def _standby(server: EmbeddedPostgres) -> Any:
-    import contextlib
+@contextlib.contextmanager
+def _standby(server: EmbeddedPostgres) -> Iterator[str]:
+    directory = server.directory / "replica"
+    _run(server, "pg_basebackup", "-D", directory, "-d", server.dsn, "-R", "-X", "stream", "-c", "fast")
+    options = f"-c listen_addresses= -c unix_socket_directories={directory} -c config_file={directory}/postgresql.conf"
+    _run(server, "pg_ctl", "-D", directory, "-w", "-l", directory / "log", "-o", options, "start")
+    try:
+        yield f"postgresql://postgres@/postgres?host={directory}&port=5432"
+    finally:
+        _run(server, "pg_ctl", "-D", directory, "-m", "immediate", "stop")
+        shutil.rmtree(directory, ignore_errors=True)
 
-    @contextlib.contextmanager
-    def following() -> Iterator[str]:
-        directory = server.directory / "replica"
-        owner = server.directory.stat().st_uid
-        be = {"user": owner, "group": server.directory.stat().st_gid} if os.geteuid() == 0 else {}
-        subprocess.run(
-            [server.bin_dir / "pg_basebackup", "-D", directory, "-d", server.dsn, "-R", "-X", "stream", "-c", "fast"],
-            check=True,
-            capture_output=True,
-            timeout=60,
-            cwd="/",
-            **be,
-        )
-        options = (
-            f"-c listen_addresses='' -c unix_socket_directories={directory} -c config_file={directory}/postgresql.conf"
-        )
-        control = [server.bin_dir / "pg_ctl", "-D", directory, "-w", "-l", directory / "log"]
-        subprocess.run([*control, "-o", options, "start"], check=True, capture_output=True, timeout=60, cwd="/", **be)
-        try:
-            yield f"postgresql://postgres@/postgres?host={directory}&port=5432"
-        finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd="/", **be)
-            shutil.rmtree(directory, ignore_errors=True)
 
-    return following()
+def _run(server: EmbeddedPostgres, program: str, *arguments: str | Path) -> None:
+    """Under the server's account: PostgreSQL refuses to be root."""
+    own = server.directory.stat()
+    user, group = (own.st_uid, own.st_gid) if os.geteuid() == 0 else (None, None)
+    # Not captured: the server that pg_ctl starts keeps its end of a pipe open.
+    command = [server.bin_dir / program, *arguments]
+    subprocess.run(command, check=True, timeout=60, cwd="/", stdout=subprocess.DEVNULL, user=user, group=group)
 
 
 def test_a_replica_is_refused_by_all_that_change_and_good_for_verify(dbtune: Any, replica: tuple[str, str]) -> None:
