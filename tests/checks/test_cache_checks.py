@@ -361,7 +361,7 @@ def _blocked(worker: redis.Redis) -> None:
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    for _ in range(300):
+    for _ in range(1000):
         if holds():
             return
         time.sleep(0.02)
