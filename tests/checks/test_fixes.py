@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from dbtune.playbook.model import Playbook
 
 FLAWED = """
 create schema "Sch.em""a";
-create table "Sch.em""a"."select" ("order" bigint primary key);
+create table "Sch.em""a"."select" ("order" bigint primary key) with (autovacuum_enabled = off);
 create table "Sch.em""a"."Größe 😀 [1]" (
     id bigint primary key,
     "user" bigint references "Sch.em""a"."select",
@@ -36,14 +37,15 @@ create table "Sch.em""a"."Größe 😀 [1]" (
 create index "Größe 😀 [1]_user_idx" on "Sch.em""a"."Größe 😀 [1]" ("user") where active;
 insert into "Sch.em""a"."select" select generate_series(1, 2000);
 insert into "Sch.em""a"."Größe 😀 [1]" select i, i, i, i, i, i, true from generate_series(1, 2000) i;
-create table plain (id int primary key, n int);
-create table child (id int primary key, a int, b int, foreign key (a, b) references plain_key (a, b));
+create table child (id int primary key, a int, b int, foreign key (a, b) references plain_key (a, b))
+    with (autovacuum_enabled = off);
 alter table child add constraint "it's positive" check (a > 0) not valid;
 insert into child select i, null, null from generate_series(1, 2000) i;
 """
 FLAWED = FLAWED.replace(
     "create table child", "create table plain_key (a int, b int, primary key (a, b));\ncreate table child"
 )
+PATIENCE_S = 20.0
 CHECKS = ("missing-foreign-key-index", "stale-statistics", "not-valid-constraint")
 
 
@@ -64,6 +66,15 @@ def audited(database: str) -> AuditReport:
     return audit(OpenTargets(database, None), Wish(only=CHECKS), silent)
 
 
+def await_cure(database: str) -> None:
+    """Counters arrive late on PostgreSQL 13 and 14."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (report := audited(database)).findings and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert report.findings == ()
+    assert report.skipped == ()
+
+
 def steps_of(report: AuditReport) -> list[Mapping[str, Any]]:
     return [found.fix.step for found in report.findings if found.fix is not None and found.fix.step is not None]
 
@@ -80,7 +91,7 @@ def test_every_step_is_planned_applied_and_cures(flawed: str, workspace: Workspa
     playbook = written(steps, tmp_path)
     assert {step.status for step in make_plan(workspace, playbook, Selection()).steps} == {"change"}
     assert {step.status for step in apply_playbook(workspace, Order(playbook), silent).steps} == {"applied"}
-    assert audited(flawed).findings == ()
+    await_cure(flawed)
 
 
 def test_the_statements_of_a_finding_run_as_they_stand(flawed: str) -> None:
@@ -88,4 +99,4 @@ def test_the_statements_of_a_finding_run_as_they_stand(flawed: str) -> None:
         for found in audited(flawed).findings:
             for statement in found.fix.sql if found.fix else ():
                 owner.execute(statement.encode())
-    assert audited(flawed).findings == ()
+    await_cure(flawed)

@@ -71,7 +71,7 @@ def _finding(group: Sequence[ForeignKey]) -> Finding:
     partitions = f" in {len(tables)} partitions" if first.root_table is not None else ""
     return CHECK.finding(
         f"{schema}.{table}.{first.name}" if first.root_table is None else f"{schema}.{table} ({columns})",
-        f"no index begins with {columns}, which references {first.referenced_table}; {row_count} rows{partitions}",
+        f"no index begins with {columns}, which references {first.referenced_table}; {row_count:,} rows{partitions}",
         severity="info" if is_small else CHECK.severity,
         evidence={
             "columns": list(first.columns),

@@ -4,7 +4,8 @@
 grows.
 
 **What to do.** The counters do not tell which columns are asked for: look for the statements that read this table
-(`dbtune audit --only slow-total-time`, `dbtune explain`), or let `dbtune advise` find an index for the whole workload.
+(`dbtune audit --only statement-total-time`, `dbtune explain`), or let `dbtune advise` find an index for the whole
+workload.
 Reports and exports that want most of the rows are no reason for an index.
 """
 
@@ -36,7 +37,7 @@ def judge(rows: Sequence[TableActivity], server: Audited) -> Verdicts:
             continue
         yield CHECK.finding(
             row.full_name,
-            f"{share:.0%} of {scans} scans use an index; the others read {rows_per_scan:,.0f} rows each"
+            f"{share:.0%} of {scans:,} scans use an index; the others read {rows_per_scan:,.0f} rows each"
             f" ({format_size(row.heap_bytes)})",
             evidence={
                 "index_scan_share": round(share, 3),
