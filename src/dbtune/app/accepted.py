@@ -42,9 +42,6 @@ class Acceptance(BaseModel):
     reason: str = Field(min_length=1)
     expires: date
 
-    def covers(self, finding: Finding) -> bool:
-        return self.code in {finding.code, finding.name} and self.object in {"*", finding.object, *_marks(finding)}
-
 
 def _marks(finding: Finding) -> Sequence[str]:
     """An N+1 is named by its statement as well: the queryid or the fingerprint of the one that is repeated."""

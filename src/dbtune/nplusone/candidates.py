@@ -20,6 +20,12 @@ MOST_PARENTS = 600
 """The busiest ones; beyond them parsing would cost more than a finding is worth."""
 
 
+MOST_LINKS = 16
+"""Parents of one child, declared ones and those with many rows first: sums of them are tried."""
+MOST_GUESSED = 60
+"""With more parents than these, edges are not guessed from names alone: it would cost more than it finds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A statement with its shape."""
@@ -107,16 +113,23 @@ def _candidate(child: Member, parents: Sequence[Member], schema: Schema) -> Cand
     wanted = tuple(lookups(child.shape, schema))
     if not wanted:
         return None
-    links = []
+    own = schema.reach(child.shape)
+    links: list[Link] = []
     for parent in parents:
         if parent.statement is child.statement or parent.statement.user != child.statement.user:
+            continue
+        if len(parents) > MOST_GUESSED and not own & schema.reach(parent.shape):
             continue
         possible = list(edges(parent.shape, wanted, schema))
         # A list may refer to one table in several ways (author, reviewer); without a declared one the first will do.
         links += [Link(parent, edge) for edge in possible if edge.is_declared] or [
             Link(parent, e) for e in possible[:1]
         ]
-    return Candidate(child, wanted, tuple(links))
+    return Candidate(child, wanted, tuple(sorted(links, key=_by_rows)[:MOST_LINKS]))
+
+
+def _by_rows(link: Link) -> tuple[bool, int]:
+    return not link.edge.is_declared, -link.parent.statement.total_rows
 
 
 def _asks_by_key(member: Member) -> bool:

@@ -75,7 +75,7 @@ def _judge(
         if _is_uniqueness_check(child, found) or works_a_queue(child, found, schema):
             continue
         key = id(child.statement)
-        others = companions(candidate, found, possible, schema)
+        others = [] if traffic.is_snapshot else companions(candidate, found, possible, schema)
         explanation = explain(candidate, possible[key], others)
         if explanation is None or explanation.strength is None or explanation.strength < STRONG:
             explanation = shared.get(key, explanation)

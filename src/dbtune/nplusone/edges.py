@@ -54,6 +54,7 @@ class Schema:
         self._foreign: defaultdict[Table, list[KeyRow]] = defaultdict(list)
         self._unique: defaultdict[Table, list[KeyRow]] = defaultdict(list)
         self._by_name: defaultdict[str, list[Table]] = defaultdict(list)
+        self._reach: dict[Shape, frozenset[Table]] = {}
         for row in sorted(keys, key=lambda key: key.place):
             table = (row.schema, row.table)
             (self._foreign if row.kind == "foreign" else self._unique)[table].append(row)
@@ -80,6 +81,20 @@ class Schema:
 
     def refers_to_itself(self, table: Table) -> bool:
         return any((row.other_schema, row.other_table) == table for row in self.foreign(table))
+
+    def reach(self, shape: Shape) -> frozenset[Table]:
+        """The tables that a statement names, and those that they refer to: no edge leads anywhere else."""
+        found = self._reach.get(shape)
+        if found is None:
+            own = {table for table in self.places(shape) if table is not None}
+            referred = {
+                (row.other_schema, row.other_table)
+                for table in own
+                for row in self.foreign(table)
+                if row.other_schema is not None and row.other_table is not None
+            }
+            found = self._reach[shape] = frozenset(own | referred)
+        return found
 
     def places(self, shape: Shape) -> list[Table | None]:
         return [self.resolve(name) for name in shape.tables]

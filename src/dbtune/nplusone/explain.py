@@ -88,7 +88,8 @@ def causes(candidate: Candidate, found: Members, schema: Schema) -> list[Cause]:
         for batch in (one for one in found.batches if one.statement.user == statement.user):
             answered = batch.statement.calls
             fewer = sum(answered) < statement.total_calls and answered not in seen
-            if fewer and _follows_list(batch, link, schema):
+            near = schema.reach(batch.shape) & schema.reach(link.parent.shape)
+            if fewer and near and _follows_list(batch, link, schema):
                 seen.add(answered)
                 left = tuple(
                     count * max(1.0 - some / calls, 0.0) if calls else 0.0
@@ -155,10 +156,13 @@ def companions(
     child = candidate.child.statement
     own = [lookup for lookup in candidate.lookups if lookup.foreign is None]
     tables = {(lookup.table, lookup.columns) for lookup in own}
+    near = {lookup.table for lookup in candidate.lookups}
     listed = []
     for member in found.all:
         statement = member.statement
         if statement is child or statement.user != child.user or statement.total_calls < LEAST_CALLS / 5:
+            continue
+        if not near & schema.reach(member.shape):
             continue
         if any(_follows(statement.calls, cause) for cause in possible.get(id(statement), ())):
             continue
