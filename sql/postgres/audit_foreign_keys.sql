@@ -44,11 +44,8 @@ where constrained.contype = 'f' and referencing.relkind = 'r'
   and not exists (
       select
       from pg_index supporting
-      join pg_class index_class on index_class.oid = supporting.indexrelid
-      join pg_am method on method.oid = index_class.relam
       where supporting.indrelid = constrained.conrelid and supporting.indkey[0] = any (constrained.conkey)
         and supporting.indisvalid and supporting.indisready and supporting.indislive
-        and method.amname in ('btree', 'hash', 'gist', 'spgist')
         and supporting.indnkeyatts >= cardinality(constrained.conkey)
         and (supporting.indpred is null or exists (
             select from unnest(constrained.conkey) as key(number)
@@ -61,7 +58,11 @@ where constrained.contype = 'f' and referencing.relkind = 'r'
                 from generate_series(0, cardinality(constrained.conkey) - 1) as spot
                 join pg_attribute part
                   on part.attrelid = constrained.conrelid and part.attnum = constrained.conkey[place]
-                join pg_opclass class on class.oid = supporting.indclass[spot]
+                join pg_opclass class
+                  on class.oid = supporting.indclass[spot]
+                 and class.opcmethod = any (array(
+                     select oid from pg_am where amname in ('btree', 'hash', 'gist', 'spgist')
+                 ))
                 join pg_operator equal on equal.oid = constrained.conpfeqop[place]
                 join pg_amop member
                   on member.amopfamily = class.opcfamily and member.amoppurpose = 's'
