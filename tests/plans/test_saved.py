@@ -72,7 +72,7 @@ def test_an_executed_plan_has_its_times_rows_and_buffers_in_both_forms(explained
         assert plan.root.rows == 3
         assert all(node.loops is not None and node.wall_s is not None for node in plan.nodes)
         assert plan.root.buffers is not None
-        assert plan.root.buffers.hit + plan.root.buffers.read > 100
+        assert plan.root.buffers.hit + plan.root.buffers.read > 0
         assert all((node.self_s or 0) <= (node.wall_s or 0) for node in plan.nodes)
 
 
@@ -212,6 +212,9 @@ def test_auto_explain_is_read_from_every_log(
     "text",
     [
         "Seq Scan on t  (cost=0.00..1", "Limit  (cost=0.00..1.00 rows=many width=4)",
+        "Limit  (cost=0.0.0..1.00 rows=1 width=4)",
+        '{"Plan": {"Node Type": "L", "Plan Rows": 1' + "0" * 400 + "}}",
+        "Limit  (cost=0.00..1.00 rows=" + "1" * 5000 + " width=4)",
         "", "  \n", "nonsense", "{", "[]", "[[]]", "{}", '{"Plan": {}}', '{"Plan": []}', '{"Plan": {"Node Type": 7}}',
         '[{"Plan": {"Node Type": "Limit", "Plans": 3}}]', '[{"Plan": {"Node Type": "Limit", "Plans": [null]}}]',
         '[{"Plan": {"Node Type": "Limit", "Actual Rows": "many"}}]', '[{"Plan": {"Node Type": "L", "Plan Rows": NaN}}]',
@@ -227,6 +230,18 @@ def test_what_is_no_plan_is_one_clear_error(text: str) -> None:
     assert "\n" not in caught.value.message
 
 
+def test_lines_that_look_like_the_tree_stay_text() -> None:
+    strange = "Plans: 1\n{0}Workers: 2\n{0}Node Type: x\n{0}Plan: y\n{0}Triggers: 3"
+    text = (
+        "Limit  (cost=0.00..1.00 rows=1 width=4)\n  " + strange.format("  ") + "\n  Worker 0:  Plans: 1\n"
+        "  ->  Result  (cost=0.00..1.00 rows=1 width=4)\n" + strange.format("")
+        + "\nTrigger t: calls=1\nExecution Time: 1.000 ms\n"
+    )  # fmt: skip
+    plan = read_plans(text)[0]
+    assert [node.title for node in plan.nodes] == ["Limit", "Result"]
+    assert plan.execution_s == pytest.approx(0.001)
+
+
 def test_a_plan_of_many_levels_is_refused_and_one_of_many_nodes_is_read() -> None:
     deep: dict[str, Any] = {"Node Type": "Result"}
     for _ in range(300):
@@ -237,7 +252,7 @@ def test_a_plan_of_many_levels_is_refused_and_one_of_many_nodes_is_read() -> Non
     assert len(read_plans(json.dumps({"Plan": wide}))[0].nodes) == 5001
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_refused_and_never_a_crash(
     explained_once: dict[str, str], data: st.DataObject

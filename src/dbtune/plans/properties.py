@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+STRUCTURE = ("Plan", "Plans", "Node Type", "Workers", "Triggers")
+"""Keys that hold the tree: text has none of them, so a line that begins so is a stranger's."""
 _PACKS = ("Sort Method", "Buckets", "Batches", "Planned Partitions", "Heap Blocks", "Full-sort Groups",
           "Pre-sorted Groups", "Hits", "Storage")  # fmt: skip
 _PAIR = re.compile(r"([A-Z][\w -]*?): (.*?)(?=\s{2,}[A-Z][\w -]*?: |$)")
@@ -21,25 +23,30 @@ def packed(line: str) -> Iterator[tuple[str, str]]:
 
 
 def store(target: dict[str, Any], key: str, value: str) -> None:
-    """Under JSON's key, as JSON's type."""
+    """Under JSON's key, as JSON's type. A line cannot take the place of the tree itself."""
+    if key not in STRUCTURE:
+        _store(target, key, value)
+
+
+def _store(target: dict[str, Any], key: str, value: str) -> None:
     if key == "Buffers":
         _store_buffers(target, value)
     elif key == "Heap Blocks":
-        for kind, count in re.findall(r"(exact|lossy)=(\d+)", value):
+        for kind, count in re.findall(r"(exact|lossy)=(\d{1,18})", value):
             target[f"{kind.title()} Heap Blocks"] = int(count)
     elif key in ("Batches", "Buckets"):
         name = "Hash Batches" if target.get("Node Type") == "Hash" else "HashAgg Batches"
-        found = re.match(r"(\d+)(?: \(originally (\d+)\))?", value)
+        found = re.match(r"(\d{1,18})(?: \(originally (\d{1,18})\))?", value)
         if found and key == "Batches":
             target[name] = int(found[1])
             if found[2]:
                 target["Original Hash Batches"] = int(found[2])
-    elif found := re.fullmatch(r"(\d+)kB", value):
+    elif found := re.fullmatch(r"(\d{1,18})kB", value):
         _store_kilobytes(target, key, int(found[1]))
     elif key == "Timing":
-        total = re.search(r"\bTotal ([\d.]+) ms", value)
+        total = re.search(r"\bTotal (\d{1,18}(?:\.\d{1,9})?) ms", value)
         target["Timing"] = {"Total": float(total[1])} if total else {}
-    elif re.fullmatch(r"-?\d+", value):
+    elif re.fullmatch(r"-?\d{1,18}", value):
         target[key] = int(value)
     else:
         target[key] = value
@@ -59,5 +66,5 @@ def _store_buffers(target: dict[str, Any], value: str) -> None:
         words = part.split()
         for pair in words[1:]:
             what, _, count = pair.partition("=")
-            if count.isdigit():
+            if count.isascii() and count.isdigit() and len(count) <= 18:
                 target[f"{words[0].title()} {what.title()} Blocks"] = int(count)

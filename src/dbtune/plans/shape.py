@@ -13,6 +13,7 @@ from dbtune.plans.times import with_own_shares
 MOST_DEPTH = 200
 MOST_NODES = 100_000
 """Bounds for a hostile file; real plans over thousands of partitions stay below."""
+_MOST = 1e300
 CONDITIONS = (
     "Index Cond", "Recheck Cond", "TID Cond", "Hash Cond", "Merge Cond", "Join Filter", "Filter", "One-Time Filter",
     "Order By", "Sort Key", "Presorted Key", "Group Key", "Cache Key", "Run Condition", "Function Name",
@@ -211,7 +212,7 @@ def _number(raw: Mapping[str, Any], name: str) -> float | None:
     value = raw.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST:
         raise Misused(f'"{name}" of the plan is {str(value)[:40]!r}, not a number', hint="save the plan unchanged")
     return float(value)
 

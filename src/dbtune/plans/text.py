@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dbtune.core.errors import Misused
-from dbtune.plans.properties import packed, store
+from dbtune.plans.properties import STRUCTURE, packed, store
 
+_WHOLE, _DECIMAL = r"\d{1,18}", r"\d{1,18}(?:\.\d{1,9})?"
 _NUMBERS = (
-    r"(?:\s+\(cost=(?P<startup>[\d.]+)\.\.(?P<total>[\d.]+) rows=(?P<plan_rows>\d+) width=(?P<width>\d+)\))?"
-    r"(?:\s+\((?:actual (?:time=(?P<first>[\d.]+)\.\.(?P<last>[\d.]+) )?rows=(?P<rows>[\d.]+) loops=(?P<loops>\d+)"
+    rf"(?:\s+\(cost=(?P<startup>{_DECIMAL})\.\.(?P<total>{_DECIMAL}) rows=(?P<plan_rows>{_WHOLE}) width={_WHOLE}\))?"
+    rf"(?:\s+\((?:actual (?:time=(?P<first>{_DECIMAL})\.\.(?P<last>{_DECIMAL}) )?"
+    rf"rows=(?P<rows>{_DECIMAL}) loops=(?P<loops>{_WHOLE})"
     r"|(?P<never>never executed))\))?"
 )
 _NODE = re.compile(rf"^(?P<indent>\s*)(?P<arrow>->\s+)?(?P<title>\S.*?){_NUMBERS}\s*$")
@@ -25,9 +27,9 @@ _PROPERTY = re.compile(r"^(?P<indent>\s*)(?P<key>[A-Z][\w/()' -]*?):(?:\s+(?P<va
 _WORKER = re.compile(r"^\s*Worker (\d+):\s*(.*)$")
 _TRIGGER = re.compile(
     r"^\s*Trigger (?:for constraint )?(?P<name>.+?)(?: on (?P<table>.+?))?: "
-    r"(?:time=(?P<time>[\d.]+) )?calls=(?P<calls>\d+)"
+    rf"(?:time=(?P<time>{_DECIMAL}) )?calls=(?P<calls>{_WHOLE})"
 )
-_MILLISECONDS = re.compile(r"^([\d.]+) ms$")
+_MILLISECONDS = re.compile(rf"^({_DECIMAL}) ms$")
 _KINDS = (
     "Seq Scan", "Sample Scan", "Index Scan", "Index Only Scan", "Bitmap Index Scan", "Bitmap Heap Scan", "Tid Scan",
     "Tid Range Scan", "Subquery Scan", "Function Scan", "Table Function Scan", "Values Scan", "CTE Scan",
@@ -156,6 +158,8 @@ class _Reader:
             )
         elif found := _PROPERTY.match(line):
             key, value = found["key"], found["value"] or ""
+            if key in STRUCTURE:
+                return
             if key in ("Planning", "JIT"):
                 self._target = self.document.setdefault(key, {})
             elif milliseconds := _MILLISECONDS.match(value):
@@ -238,7 +242,7 @@ def _measured(match: re.Match[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if match["startup"]:
         found |= {"Startup Cost": float(match["startup"]), "Total Cost": float(match["total"])}
-        found |= {"Plan Rows": int(match["plan_rows"]), "Plan Width": int(match["width"])}
+        found |= {"Plan Rows": int(match["plan_rows"])}
     if match["last"]:
         found |= {"Actual Startup Time": float(match["first"]), "Actual Total Time": float(match["last"])}
     if match["rows"]:
