@@ -80,6 +80,21 @@ def test_evictions_are_found_where_there_is_room_for_few_statements(strained: st
     assert found.fix.step == {"setting": {"name": "pg_stat_statements.max", "value": 200, "scope": "system"}}
 
 
+def test_a_library_that_is_configured_and_not_loaded_is_named_beside_those_that_are(
+    request: pytest.FixtureRequest,
+) -> None:
+    postgres_server = request.getfixturevalue("postgres_server")
+    bin_dir = postgres_server.bin_dir if postgres_server.source == "installed" else None
+    settings = {"shared_preload_libraries": "auto_explain", "pg_stat_statements.max": "1000"}
+    with embedded_postgres(settings, bin_dir=bin_dir) as server:
+        report = audited(server.dsn, "statements-missing")
+    (found,) = report.findings
+    assert "not loaded" in found.message
+    assert found.fix is not None
+    written = {"name": "shared_preload_libraries", "value": "auto_explain, pg_stat_statements", "scope": "system"}
+    assert found.fix.step == {"setting": written}
+
+
 def test_no_eviction_is_found_where_there_is_room(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as owner:
         owner.execute("create extension pg_stat_statements")

@@ -19,7 +19,7 @@ from dbtune.core.units import format_duration, format_size
 LEAST_REQUESTED = 10
 """Each base backup, shutdown and CHECKPOINT is a request, too: a few of them mean nothing."""
 MOST_SHARE = 0.5
-"""check_postgres and pgBadger's readers worry when most are requested."""
+"""The documentation ("WAL Configuration") wants requested ones to be the exception."""
 LARGEST_BYTES = 64 << 30
 
 

@@ -16,7 +16,7 @@ from dbtune.checks.check import Audited, Check, Verdicts
 
 NEAR_SHARE = 0.8
 FULL_SHARE = 0.95
-"""pgDash's and check_postgres' usual thresholds: 80 % to look at, 95 % to act on."""
+"""check_postgres warns from 90 % on and alarms from 95 %; earlier here, since a pool takes time to set up."""
 
 
 @dataclass(frozen=True, slots=True)

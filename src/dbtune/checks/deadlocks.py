@@ -16,7 +16,7 @@ from dbtune.checks.database_totals import DatabaseTotals
 from dbtune.core.units import format_duration
 
 MANY_A_DAY = 5.0
-"""check_postgres' users alarm at a handful a day; a single one is a coincidence."""
+"""A judgement: a single one may be a coincidence, a handful every day is a habit of the application."""
 
 
 def judge(rows: Sequence[DatabaseTotals], server: Audited) -> Verdicts:

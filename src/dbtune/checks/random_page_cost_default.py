@@ -15,7 +15,7 @@ from dbtune.checks.check import Audited, Check, Verdicts
 from dbtune.checks.settings import Setting, advise, find, not_shown
 
 FOR_SSD = "1.1"
-"""pg_test and the field's advisors (PgTune, postgres_exporter's rules) agree on 1.1 for SSDs."""
+"""PgTune's figure for SSDs."""
 SPINNING_DISK = 4.0
 """seq_page_cost is 1: the documentation calls 4 a mix of a cache and a disk forty times slower at random."""
 

@@ -15,7 +15,7 @@ from dbtune.checks.check import Audited, Check, Verdicts
 from dbtune.checks.database_totals import DatabaseTotals
 
 LEAST_SHARE = 0.1
-"""check_postgres' and Datadog's dashboards take a tenth for a sign of trouble."""
+"""A judgement: an application has errors, but not in every tenth transaction."""
 LEAST_TRANSACTIONS = 1000
 
 

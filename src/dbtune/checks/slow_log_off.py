@@ -26,7 +26,7 @@ def judge(rows: Sequence[Setting], server: Audited) -> Verdicts:
     settings = [found for found in (find(rows, name) for name in NAMES) if found is not None]
     if any(setting.number >= 0 for setting in settings):
         return
-    limit_ms = round(server.slow_s * 1000)
+    limit_ms = max(round(server.slow_s * 1000), 1)  # 0 would log every statement
     yield CHECK.finding(
         NAMES[0],
         "slow statements are not logged: log_min_duration_statement is off",

@@ -65,9 +65,10 @@ def _preload(row: Extension) -> Fix:
     if row.preloaded is None:
         words = "-- add pg_stat_statements to shared_preload_libraries, and restart"
         return Fix(sql=(words, *create))
-    libraries = ", ".join([*(part.strip() for part in row.preloaded.split(",") if part.strip()), SUBJECT])
+    names = [*(part.strip().strip("'\"") for part in row.preloaded.split(",") if part.strip()), SUBJECT]
+    libraries, quoted = ", ".join(names), ", ".join(f"'{name}'" for name in names)
     return Fix(
-        sql=(f"alter system set shared_preload_libraries = {libraries}; -- takes effect at a restart", *create),
+        sql=(f"alter system set shared_preload_libraries = {quoted}; -- takes effect at a restart", *create),
         step={"setting": {"name": "shared_preload_libraries", "value": libraries, "scope": "system"}},
     )
 

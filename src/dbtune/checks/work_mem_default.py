@@ -1,6 +1,6 @@
 """work_mem has its default of 4 MB.
 
-**Why it matters.** The default was made for machines of the last century. Sorts and hashes that need more go through
+**Why it matters.** The default suits the smallest machines. Sorts and hashes that need more go through
 temporary files.
 
 **What to do.** statement-spill and spill-memory tell which statements spill and what they need. Where nothing spills,
@@ -15,7 +15,7 @@ from dbtune.checks.check import Audited, Check, Verdicts
 from dbtune.checks.settings import Setting, advise, find, not_shown
 
 USUAL = "16MB"
-"""The step that PgTune takes for a small web application; four times the default, and 1.6 GB for 100 sorts at once."""
+"""Four times the default: 1.6 GB for 100 sorts at once, which a server of 8 GB can bear."""
 
 
 def judge(rows: Sequence[Setting], server: Audited) -> Verdicts:
