@@ -14,7 +14,10 @@ from dbtune import __version__
 # name: (module:function or module:Typer, the first line of its help)
 COMMANDS = {
     "demo": ("demo:demo", "Show the whole story on private servers: measure, tune, measure again, compare."),
-    "audit": ("audit:audit", "Say what is wrong with a live PostgreSQL and Redis, and what to do. Changes nothing."),
+    "audit": (
+        "audit:audit",
+        "Say what is wrong with a live PostgreSQL and Redis, how one knows, and what to do. Changes nothing.",
+    ),
     "rule": ("audit:rule", "Explain a finding: what it means, why it matters, what to do."),
     "validate": ("validate:validate", "Check playbooks without a server: all mistakes at once, with their places."),
     "plan": ("playbooks:plan", "Show what apply would do: exact SQL, locks, blockers, sizes. Changes nothing."),
@@ -26,7 +29,10 @@ COMMANDS = {
     "rollback": ("playbooks:rollback", "Undo what a run changed, in reverse order."),
     "history": ("playbooks:history", "Show the journal of runs."),
     "baseline": ("baseline:app", "Measure, and compare measurements."),
-    "explain": ("explain:explain", "Show one statement's plan as a tree, and what it tells."),
+    "explain": (
+        "explain:explain",
+        "Show one statement's plan as a tree, and what it tells: where the time goes, why, and what to try.",
+    ),
     "schema": ("validate:schema", "Print the JSON Schema of playbooks, for editors."),
 }
 
