@@ -204,6 +204,11 @@ def test_big_keys_are_found_with_their_kind_and_length(server: EmbeddedValkey, c
     assert found["page"].evidence["kind"] == "string"
 
 
+def test_what_warming_notes_about_its_keys_is_no_big_key(server: EmbeddedValkey, client: redis.Redis) -> None:
+    client.zadd("dbtune:tag:contents", {f"rec:content:{number}:full": 1 for number in range(6000)})
+    assert look(server.url, "RD008").findings == ()
+
+
 def test_a_prefix_that_holds_most_of_the_memory_is_named(server: EmbeddedValkey, client: redis.Redis) -> None:
     fill(client, "thumb:", 200, size=1000)
     fill(client, "user:", 200, size=1000)

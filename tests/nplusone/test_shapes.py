@@ -62,6 +62,13 @@ def test_what_is_no_statement_about_tables_has_no_shape(text: str) -> None:
     assert shape_of(text) is None
 
 
+def test_a_statement_that_the_parser_does_not_know_is_no_news_on_standard_error(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert shape_of("prepare get_names(oid) as select relname from pg_class where oid = $1") is None
+    assert (capfd.readouterr().err, caplog.text) == ("", "")
+
+
 def test_only_commits_end_a_transaction_that_wrote() -> None:
     assert [transaction_end(text) for text in ("COMMIT", "commit;", "END", "ROLLBACK", "select 1")] == [
         True,

@@ -19,6 +19,8 @@ from dbtune.core.units import format_size
 BIG_BYTES = 100_000
 """RedisInsight's limit for strings."""
 HUGE_BYTES = 1 << 20
+OWN_PREFIX = "dbtune:"
+"""What `dbtune warm` notes about the keys it wrote: it grows with them, and is paged through."""
 MOST_ELEMENTS = 5000
 """RedisInsight's limit for hashes."""
 
@@ -31,7 +33,7 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
             yield sample.for_check(CHECK.code)
             continue
         for key in sample.big:
-            if key.size_bytes >= BIG_BYTES:
+            if key.size_bytes >= BIG_BYTES and not key.name.startswith(OWN_PREFIX):
                 yield CHECK.finding(
                     key.name,
                     f"a {key.kind} of {format_size(key.size_bytes)}{_members(key)}, among {sample.words} sampled",

@@ -32,6 +32,9 @@ from dbtune.nplusone.traffic import Statement, Traffic
 LEAST_SCORE, LIKELY_SCORE = SUSPECTED, LIKELY
 """Field notes on real ORMs; measured on Django's and SQLAlchemy's traffic in the tests."""
 
+LEAST_SAVING_S = 0.001
+"""Less is not worth a word."""
+
 
 def judge(rows: Sequence[Traffic], server: Audited) -> Verdicts:
     """One finding for each child statement, the one with most calls first."""
@@ -88,10 +91,17 @@ def _message(found: Detection, traffic: Traffic) -> str:
     about = f"{found.calls:,.0f} calls, {found.calls_per_parent:.3g} for each "
     about += "call of its parent" if found.parent is not None else ("walk" if found.kind == "tree" else "transaction")
     shares = f"{found.share_of_calls:.0%} of all calls and {found.share_of_time:.0%} of the time"
-    low, high = (format_duration(value) for value in found.saved_s)
     span = "since the statistics began" if traffic.is_snapshot else f"in {format_duration(traffic.seconds)}"
     why = f" ({found.reasons[0]})" if found.reasons else ""
-    return f"{found.level}: {what[found.kind]}: {about}, {shares}; one statement saves {low} to {high} {span}{why}"
+    return f"{found.level}: {what[found.kind]}: {about}, {shares} {span}{_saving(found)}{why}"
+
+
+def _saving(found: Detection) -> str:
+    """What those who wait for it would gain together; silence where it is nothing."""
+    low, high = (format_duration(value) for value in found.saved_s)
+    if found.saved_s[1] < LEAST_SAVING_S:
+        return ""
+    return f"; one statement saves its callers {high if low == high else f'{low} to {high}'}"
 
 
 def _shown(statement: Statement) -> Mapping[str, Any]:

@@ -62,9 +62,13 @@ class Shape:
 @lru_cache(maxsize=4096)
 def shape_of(text: str) -> Shape | None:
     """None for what is no plain SELECT, INSERT, UPDATE or DELETE over tables. Raises Unparsed where nobody can tell."""
+    import logging
+
     import sqlglot
     from sqlglot import errors
 
+    # Of what it does not know (PREPARE, VACUUM) it warns on standard error; here that is no news.
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
     if len(text) > _LONGEST:
         return None
     plain = _VALUE.sub(lambda match: match[1] or ":p", text)
