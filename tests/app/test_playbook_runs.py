@@ -60,7 +60,8 @@ def everything(dsn: str) -> Sequence[tuple[object, ...]]:
         return [
             *connection.execute(
                 "select indexrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid from pg_index"
-                " join pg_class on oid = indexrelid where relnamespace::regnamespace::text not in ('dbtune', 'pg_toast')"
+                " join pg_class on oid = indexrelid"
+                " where relnamespace::regnamespace::text not in ('dbtune', 'pg_toast')"
                 " order by 1"
             ).fetchall(),
             *connection.execute("select relname from pg_class where relnamespace = 'public'::regnamespace order by 1"),

@@ -19,7 +19,7 @@ _NAME = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^,]*))\s*(?:,|$
 
 def split_list(value: str) -> tuple[str, ...]:
     """`'"$user", "A, b",public'` → ("$user", "A, b", "public"): quotes protect commas."""
-    names = []
+    names: list[str] = []
     position = 0
     while position < len(value):
         match = _NAME.match(value, position)
