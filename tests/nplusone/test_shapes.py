@@ -62,6 +62,18 @@ def test_what_is_no_statement_about_tables_has_no_shape(text: str) -> None:
     assert shape_of(text) is None
 
 
+def test_a_derived_table_stands_for_the_one_that_it_reads() -> None:
+    shape = shape_of(
+        "select c.id, c.title from (select category_id from interests where user_id = $1 limit $2) i"
+        " cross join lateral (select id, title from contents where category_id = i.category_id limit $3) c"
+    )
+    assert shape is not None
+    assert shape.tables == ((None, "interests"), (None, "contents"))
+    assert shape.outputs == {(1, "id"), (1, "title")}
+    assert shape.equal == set()
+    assert shape_of("select c.n from (select author_id, count(*) as n from contents group by author_id) c") is None
+
+
 def test_a_statement_that_the_parser_does_not_know_is_no_news_on_standard_error(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

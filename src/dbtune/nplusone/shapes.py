@@ -121,10 +121,12 @@ def _select(tree: Any) -> Shape | None:  # noqa: ANN401
     source = tree.args.get("from_") or tree.args.get("from")
     joins = [join.this for join in tree.args.get("joins") or ()]
     read = ([source.this] if source else []) + joins
-    tables = [table for table in read if isinstance(table, exp.Table) and isinstance(table.this, exp.Identifier)]
+    plain = [table for table in read if isinstance(table, exp.Table) and isinstance(table.this, exp.Identifier)]
+    named = [(_alias(table), table) for table in plain] or [pair for part in read for pair in _derived(part)]
+    tables = [table for _, table in named]
     if not tables or tree.args.get("with_") or tree.args.get("with"):
         return None
-    names = {_alias(table): place for place, table in enumerate(tables)}
+    names = {name: place for place, (name, _) in enumerate(named)}
     equal, listed = _conditions(tree.args.get("where"), names)
     for join in tree.args.get("joins") or ():
         more_equal, more_listed = _conditions_of(join.args.get("on"), names)
@@ -144,6 +146,26 @@ def _select(tree: Any) -> Shape | None:  # noqa: ANN401
         is_probe=all(_is_value(shown) for shown in tree.expressions),
         is_aggregate=any(True for shown in tree.expressions for _ in shown.find_all(exp.AggFunc)),
     )
+
+
+def _derived(part: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """`(select id from t …) c` stands for t under the name c, where it reads one table and returns bare columns."""
+    from sqlglot import exp
+
+    inner = part.this if isinstance(part, exp.Lateral) else part
+    select = inner.this if isinstance(inner, exp.Subquery) else None
+    source = select and (select.args.get("from_") or select.args.get("from"))
+    if (
+        not source
+        or not part.args.get("alias")
+        or not isinstance(select, exp.Select)
+        or select.args.get("joins")
+        or select.args.get("group")
+    ):
+        return
+    is_bare = all(type(shown) in (exp.Column, exp.Star) for shown in select.expressions)
+    if is_bare and isinstance(source.this, exp.Table) and isinstance(source.this.this, exp.Identifier):
+        yield _alias(part), source.this
 
 
 def _outputs(shown: Any, names: dict[str, int]) -> tuple[set[Column], set[int]]:  # noqa: ANN401
