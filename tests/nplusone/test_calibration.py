@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-SEEDS = (3, 11)
+SEEDS = (400, 401, 404)
 PRECISION, RECALL = 0.95, 0.9
 
 
@@ -19,7 +19,7 @@ def test_mixed_traffic_of_two_orms_is_judged_with_the_promised_precision_and_rec
     for module in (django_shop, sqlalchemy_shop):
         for seed in SEEDS:
             names = calibration.mix_of(module.ready, seed)
-            traffic = calibration.run_mix(shop, module.ready, names, seed, requests=4)
+            traffic = calibration.run_mix(shop, module.ready, names, seed)
             outcomes.append(calibration.assess(calibration.found_in(traffic), names, module.EXPECTED, seed))
     precision, recall = calibration.precision_recall(outcomes)
     print(f"precision {precision:.2f}, recall {recall:.2f} over {len(outcomes)} mixes")  # noqa: T201 - asked for

@@ -29,6 +29,8 @@ LEAST_PER_PARENT = 5.0
 """Look-ups per call of the parent; fewer are hardly worth a rewrite."""
 LEAST_STRENGTH = 0.7
 """Below this the child does not follow the rows: refuted, whatever the ratio."""
+TWIN_STRENGTH = 0.92
+"""Where calls of fixed twins are taken off the list's, the rest has to be followed closely."""
 LOW_MEAN_MS = 5.0
 """A look-up by key that takes longer has another problem first."""
 SNAPSHOT_NEAR = 0.05
@@ -123,6 +125,8 @@ def _plausible(child: Member, explanation: Explanation, others: Sequence[Compani
     points = explanation.ratio_points
     if explanation.strength is not None:
         if points == 0 or explanation.strength < LEAST_STRENGTH:
+            return False
+        if explanation.cause.less_twins and (explanation.strength < TWIN_STRENGTH or points < 20):
             return False
         weak = points < 20 or not edge.is_declared
         return explanation.strength >= (STRONG if weak else LEAST_STRENGTH)
