@@ -6,25 +6,23 @@ from typing import Any
 
 import pytest
 
-SEEDS = (400, 401, 404)
-PRECISION, RECALL = 0.95, 0.9
+PRECISION = 0.95
+"""Asked for. Recall is printed by benchmarks/n_plus_one.py, over mixes that nothing was fitted to."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_mixed_traffic_of_two_orms_is_judged_with_the_promised_precision_and_recall(
-    shop: str, calibration: Any, django_shop: Any, sqlalchemy_shop: Any
+@pytest.mark.parametrize(("orm", "seed"), [("django_shop", 3), ("sqlalchemy_shop", 11)])
+def test_what_is_named_in_mixed_traffic_is_there(
+    shop: str, calibration: Any, orm: str, seed: int, request: pytest.FixtureRequest
 ) -> None:
-    outcomes = []
-    for module in (django_shop, sqlalchemy_shop):
-        for seed in SEEDS:
-            names = calibration.mix_of(module.ready, seed)
-            traffic = calibration.run_mix(shop, module.ready, names, seed)
-            outcomes.append(calibration.assess(calibration.found_in(traffic), names, module.EXPECTED, seed))
-    precision, recall = calibration.precision_recall(outcomes)
-    print(f"precision {precision:.2f}, recall {recall:.2f} over {len(outcomes)} mixes")  # noqa: T201 - asked for
-    assert precision >= PRECISION, [one.wrong for one in outcomes]
-    assert recall >= RECALL, [(one.seed, one.missed, one.names) for one in outcomes]
+    module = request.getfixturevalue(orm)
+    names = calibration.mix_of(module.ready, seed)
+    traffic = calibration.run_mix(shop, module.ready, names, seed, requests=4)
+    outcome = calibration.assess(calibration.found_in(traffic), names, module.EXPECTED, seed)
+    precision, recall = calibration.precision_recall([outcome])
+    assert precision >= PRECISION, outcome.wrong
+    assert recall > 0, outcome.missed
 
 
 @pytest.mark.slow
