@@ -28,6 +28,8 @@ left join (
         from pg_depend
         where classid = 'pg_class'::regclass and objsubid = 0
           and refclassid = 'pg_class'::regclass and refobjsubid > 0 and deptype in ('a', 'i')
+          -- Indexes depend on columns in the same way, and are many more.
+          and objid in (select seqrelid from pg_sequence)
         union all
         select refobjid, def.adrelid, def.adnum, false, 2
         from pg_depend
