@@ -8,6 +8,8 @@ READY := .venv/.ready
 # What the tests run on; `make test SERVERS=installed` takes the servers of this machine.
 SERVERS ?= embedded
 PYTEST := $(BIN)/pytest -q --server-source $(SERVERS)
+# A file's tests stay with one worker, which has servers of its own.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs bench nightly matrix lock clean
@@ -22,8 +24,8 @@ demo: $(READY) ## the whole story on private servers: measure, tune, measure aga
 	@$(BIN)/dbtune demo
 
 test: $(READY) ## all tests, the quick ones first, on private servers
-	$(PYTEST) -m "not slow"
-	$(PYTEST) -m slow
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow"
+	$(PYTEST) -n 2 --dist loadfile -m slow
 
 lint: $(READY) ## style, types, layers, and whether the generated documents are up to date
 	$(BIN)/ruff check .

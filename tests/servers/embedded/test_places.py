@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbtune.core.errors import Refused
+from dbtune.servers.embedded.accounts import server_account
 from dbtune.servers.embedded.places import LONGEST_SOCKET, new_place, own_directory, server_root
 
 
@@ -42,7 +43,8 @@ def test_a_temporary_directory_with_a_long_name_is_passed_over(monkeypatch: pyte
     long = tmp_path / ("x" * 100)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
-    with new_place(None) as place:
+    # The real root, which other servers live in: with the account that they have, so that they can go on.
+    with new_place(server_account()) as place:
         assert long not in place.directory.parents
         assert len(str(place.directory / ".s.PGSQL.65535")) <= LONGEST_SOCKET
     assert not place.directory.exists()
