@@ -37,8 +37,10 @@ PLAN = RunReport(
             "A user's newest interactions",
             "change",
             sql=(
-                ("CREATE INDEX CONCURRENTLY user_interactions_user_id_created_at_idx"
-                " ON public.user_interactions USING btree (user_id, created_at DESC)"),
+                (
+                    "CREATE INDEX CONCURRENTLY user_interactions_user_id_created_at_idx"
+                    " ON public.user_interactions USING btree (user_id, created_at DESC)"
+                ),
             ),
             lock="ShareUpdateExclusiveLock",
             size_bytes=12_345_678,
