@@ -7,7 +7,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 # What the tests run on; `make test SERVERS=installed` takes the servers of this machine.
 SERVERS ?= embedded
-PYTEST := $(BIN)/pytest -q --server-source $(SERVERS)
+# A test that fails beside busy neighbours is tried once more, and named either way.
+PYTEST := $(BIN)/pytest -q -rR --reruns 1 --server-source $(SERVERS)
 # A file's tests stay with one worker, which has servers of its own.
 WORKERS ?= 3
 

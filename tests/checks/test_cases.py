@@ -164,6 +164,9 @@ def _prepared(database: str, case: Mapping[str, Any]) -> Iterator[dict[str, str]
         if "setup" in case:
             with psycopg.connect(database, autocommit=True) as owner:
                 owner.execute(_named(case["setup"], names).encode())
+                pid = owner.info.backend_pid
+            # A session hands in its counters as it ends; an ANALYZE before that would have its rows counted twice.
+            _wait_until(database, f"select not exists (select from pg_stat_activity where pid = {pid})")
         if "then" in case:
             with psycopg.connect(database, autocommit=True) as owner:
                 for statement in sqlparse.split(_named(case["then"], names)):

@@ -1,0 +1,1 @@
+"""Which indexes a workload should have: statements and statistics in, recommendations out."""

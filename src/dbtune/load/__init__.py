@@ -1,0 +1,1 @@
+"""Load in stages, thresholds, and what the engines reported."""
