@@ -22,6 +22,7 @@ import psycopg
 import pytest
 import redis
 from psycopg import conninfo, sql
+from topologies import Cluster, Secured, Sentinel, cluster, secured, sentinel
 
 from dbtune.core.errors import Unsupported
 from dbtune.servers.embedded.postgres import SETTINGS, embedded_postgres
@@ -128,6 +129,34 @@ def cache_url(redis_url: str) -> str:
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
     return redis_url
+
+
+@pytest.fixture(scope="session")
+def _started_cluster(redis_program: Path | None) -> Iterator[Cluster]:
+    with cluster(redis_program) as made:
+        yield made
+
+
+@pytest.fixture
+def redis_cluster(_started_cluster: Cluster) -> Cluster:
+    """Three primaries, emptied."""
+    for url in _started_cluster.urls:
+        with redis.Redis.from_url(url) as client:
+            client.flushall()
+    return _started_cluster
+
+
+@pytest.fixture
+def redis_sentinel(redis_program: Path | None) -> Iterator[Sentinel]:
+    """One for each test, since failing over is what tests do with it."""
+    with sentinel(redis_program) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def redis_secured(redis_program: Path | None) -> Iterator[Secured]:
+    with secured(redis_program) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,212 @@
+"""Redis and Valkey in the shapes that they have in production: a cluster, a Sentinel, TLS, users with few rights."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import select
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from dbtune.servers.embedded.accounts import server_account
+from dbtune.servers.embedded.binaries import wheel_valkey
+from dbtune.servers.embedded.places import new_place
+from dbtune.servers.embedded.ports import free_port
+from dbtune.servers.embedded.process import Program, hand_over, running
+from dbtune.servers.embedded.valkey import STOP, EmbeddedValkey, embedded_valkey
+
+PATIENCE_S = 60.0
+SLOTS = 16384
+SERVICE = "mycache"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Three primaries without replicas, a third of the slots each; the ports in the order of the slots."""
+
+    ports: tuple[int, ...]
+    nodes: tuple[EmbeddedValkey, ...]
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.ports[0]}/0"
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return tuple(f"redis://127.0.0.1:{port}/0" for port in self.ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinel:
+    """A primary with one replica, and the Sentinel that watches them as `service`."""
+
+    primary: int
+    replica: int
+    port: int
+    service: str = SERVICE
+
+    def client(self) -> redis.Redis:
+        """Of the Sentinel itself."""
+        return redis.Redis(port=self.port, decode_responses=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """A server that speaks TLS only, and the certificate that it shows, which nobody vouches for but itself."""
+
+    port: int
+    certificate: Path
+
+    @property
+    def url(self) -> str:
+        return f"rediss://localhost:{self.port}/0?ssl_ca_certs={self.certificate}"
+
+
+@contextlib.contextmanager
+def plain_server(program: Path | None = None, **settings: str) -> Iterator[tuple[EmbeddedValkey, int]]:
+    """One server without a password on a port of the loopback; `a_b` names the setting `a-b`."""
+    port = free_port()
+    wanted = {"port": str(port), "requirepass": ""} | {name.replace("_", "-"): text for name, text in settings.items()}
+    with embedded_valkey(wanted, program=program, tcp=True) as server:
+        yield server, port
+
+
+@contextlib.contextmanager
+def cluster(program: Path | None = None) -> Iterator[Cluster]:
+    """Ready when every node says that every slot is served."""
+    with contextlib.ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                plain_server(program, cluster_enabled="yes", cluster_port=str(free_port()), cluster_node_timeout="5000")
+            )
+            for _ in range(3)
+        ]
+        made = Cluster(tuple(port for _, port in started), tuple(server for server, _ in started))
+        clients = [stack.enter_context(redis.Redis(port=port, decode_responses=True)) for port in made.ports]
+        share = SLOTS // 3
+        for number, client in enumerate(clients):
+            last = SLOTS - 1 if number == 2 else (number + 1) * share - 1
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", number * share, last)
+            # Two nodes that begin with the same epoch would settle it between them, which takes time.
+            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for client, port in zip(clients[1:], made.ports[1:], strict=True):
+            bus = int(str(client.config_get("cluster-port")["cluster-port"]))
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
+        for client in clients:
+            wait_for(functools.partial(_whole, client), "the cluster is whole")
+        yield made
+
+
+@contextlib.contextmanager
+def sentinel(program: Path | None = None) -> Iterator[Sentinel]:
+    """Ready when the Sentinel knows the replica, and the replica has its primary's data."""
+    with plain_server(program) as (_, primary), plain_server(program, replicaof=f"127.0.0.1 {primary}") as (_, replica):
+        with redis.Redis(port=replica, decode_responses=True) as client:
+            wait_for(
+                lambda: client.info("replication").get("master_link_status") == "up", "the replica has its primary"
+            )
+        port = free_port()
+        with _watcher(program, port, primary):
+            made = Sentinel(primary, replica, port)
+            with made.client() as client:
+                wait_for(lambda: len(client.sentinel_slaves(SERVICE)) == 1, "the Sentinel knows the replica")
+            yield made
+
+
+@contextlib.contextmanager
+def secured(program: Path | None = None) -> Iterator[Secured]:
+    """A server behind TLS with a made-up certificate for localhost.
+
+    The servers of the wheels were built without TLS: it ends in a relay before the server, as with stunnel.
+    """
+    with tempfile.TemporaryDirectory(prefix="dbtune-tls-") as directory:
+        certificate, key = Path(directory, "certificate.pem"), Path(directory, "key.pem")
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        with plain_server(program) as (_, port), socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=_relay, args=(listener, context, port), daemon=True).start()
+            yield Secured(listener.getsockname()[1], certificate)
+            # Wakes accept(), which close() alone would leave waiting.
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def wait_for(is_so: Callable[[], bool], what: str) -> None:
+    """Until it is so. Fails the test when it does not come about."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"in vain: {what}")
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _watcher(program: Path | None, port: int, primary: int) -> Iterator[None]:
+    account = server_account()
+    with new_place(account) as place:
+        lines = (
+            f"port {port}",
+            "bind 127.0.0.1",
+            f'dir "{place.directory}"',
+            'logfile ""',
+            f"sentinel monitor {SERVICE} 127.0.0.1 {primary} 1",
+            f"sentinel down-after-milliseconds {SERVICE} 1000",
+            f"sentinel failover-timeout {SERVICE} 5000",
+        )
+        hand_over(place, {"sentinel.conf": "".join(f"{line}\n" for line in lines)}, account)
+        path = program or wheel_valkey(account)
+        serve = Program("Sentinel", serve=[str(path), str(place.directory / "sentinel.conf"), "--sentinel"], stop=STOP)
+        with running(serve, place, account, functools.partial(_listens, port)):
+            yield
+
+
+def _whole(client: redis.Redis) -> bool:
+    found: dict[str, str] = client.cluster("info")
+    return found["cluster_state"] == "ok" and found["cluster_known_nodes"] == "3"
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
+        return True
+    return False
+
+
+def _relay(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
+    """Every client gets a connection of its own to the server, until the listener is closed."""
+    while True:
+        try:
+            accepted, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=_relay_one, args=(accepted, context, port), daemon=True).start()
+
+
+def _relay_one(accepted: socket.socket, context: ssl.SSLContext, port: int) -> None:
+    with (
+        contextlib.suppress(OSError),
+        accepted,
+        socket.create_connection(("127.0.0.1", port)) as server,
+        context.wrap_socket(accepted, server_side=True) as client,
+    ):
+        while True:
+            # What TLS has read ahead is not seen by select().
+            ready = [client] if client.pending() else select.select([client, server], [], [])[0]
+            for source, target in ((client, server), (server, client)):
+                if source in ready:
+                    data = source.recv(1 << 16)
+                    if not data:
+                        return
+                    target.sendall(data)
