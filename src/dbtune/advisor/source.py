@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from dbtune.advisor.arrays import array_items
 from dbtune.core.findings import Unexamined
 from dbtune.core.identifiers import quote
 
@@ -285,38 +286,3 @@ class Source:
 
     def indexes_of(self, table: Table) -> Iterator[Index]:
         return (index for index in self.indexes if (index.table_schema, index.table) == (table.schema, table.name))
-
-
-def array_items(literal: str | None) -> tuple[str | None, ...]:
-    """The elements of a one-dimensional array literal, NULL as None: `{a,"b,c",NULL}` → ("a", "b,c", None)."""
-    if literal is None or len(literal) < 2:
-        return ()
-    items, current, quoted, was_quoted, position = list[str | None](), list[str](), False, False, 1
-    end = len(literal) - 1
-    while position < end:
-        char = literal[position]
-        if char == "\\":
-            position += 1
-            current.append(literal[position])
-        elif char == '"':
-            quoted, was_quoted = not quoted, True
-        elif char == "," and not quoted:
-            items.append(_item(current, was_quoted=was_quoted))
-            current, was_quoted = [], False
-        else:
-            current.append(char)
-        position += 1
-    if items or current or was_quoted:
-        items.append(_item(current, was_quoted=was_quoted))
-    return tuple(items)
-
-
-def array_literal(items: tuple[str | None, ...]) -> str:
-    """The reverse of `array_items`; everything is quoted."""
-    escaped = ("NULL" if item is None else '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in items)
-    return "{" + ",".join(escaped) + "}"
-
-
-def _item(characters: list[str], *, was_quoted: bool) -> str | None:
-    text = "".join(characters)
-    return None if text == "NULL" and not was_quoted else text
