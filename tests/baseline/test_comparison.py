@@ -9,21 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dbtune.baseline.capture import (
-    SCHEMA,
-    Capture,
-    DatabaseRow,
-    Figure,
-    Fingerprint,
-    IndexRow,
-    Snapshot,
-    StatementRow,
-    Statements,
-    TableRow,
-    Timing,
-)
+from dbtune.baseline.capture import SCHEMA, Capture, Figure, Fingerprint, Snapshot, StatementRow, Statements, Timing
 from dbtune.baseline.comparison import compare
 from dbtune.baseline.outcome import Comparison, Metric
+from dbtune.baseline.rows import DatabaseRow, IndexRow, TableRow
 from dbtune.core.errors import Misused
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,8 +47,10 @@ def capture(
     return Capture(SCHEMA, "0.1.0", name, "app@db", NOW, 30.0, PRINT, tuple(shots), named, {10: "web"})
 
 
-def judge(before: Capture, after: Capture, **options: bool) -> Comparison:
-    return compare(before, after, started_at=NOW + timedelta(hours=1), **options)
+def judge(before: Capture, after: Capture, *, across_servers: bool = False, interleaved: bool = False) -> Comparison:
+    return compare(
+        before, after, started_at=NOW + timedelta(hours=1), across_servers=across_servers, interleaved=interleaved
+    )
 
 
 def metric(found: Comparison, name: str) -> Metric:

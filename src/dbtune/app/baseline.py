@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from dbtune import __version__
 from dbtune.app.baseline_store import DIRECTORY, load, save
-from dbtune.baseline.capture import SCHEMA, Capture, Figure, NamedPlan, Skipped, Snapshot, Timing
+from dbtune.baseline.capture import SCHEMA, Capture, Change, Figure, NamedPlan, Skipped, Snapshot, Timing
 from dbtune.baseline.comparison import compare as compare_captures
 from dbtune.baseline.document import check_name
+from dbtune.baseline.load_result import LoadResult
 from dbtune.baseline.probes import Probe, Statement, check_names, into_blocks
 from dbtune.baseline.verdict import DEFAULT_MARGIN, DEFAULT_NOISE
 from dbtune.core.errors import Misused, Refused, Unsupported
@@ -100,6 +101,8 @@ class Recording:
         *,
         timings: Sequence[Timing] = (),
         figures: Sequence[Figure] = (),
+        loads: Sequence[LoadResult] = (),
+        changes: Sequence[Change] = (),
         plans: Sequence[NamedPlan] = (),
         skipped: Sequence[Skipped] = (),
     ) -> Capture:
@@ -121,6 +124,8 @@ class Recording:
             plans=tuple(plans),
             timings=tuple(timings),
             figures=tuple(figures),
+            loads=tuple(loads),
+            changes=tuple(changes),
             skipped=(*self._counters.skipped, *self._skipped, *skipped),
         )
 

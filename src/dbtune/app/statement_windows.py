@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from dbtune.baseline.capture import OWN_MARK, DatabaseRow, StatementKey, Statements
+from dbtune.baseline.capture import OWN_MARK, StatementKey, Statements
+from dbtune.baseline.rows import DatabaseRow
 from dbtune.baseline.subtraction import StatementsDelta, subtract
 from dbtune.baseline.texts import fingerprint
 from dbtune.core.errors import Refused

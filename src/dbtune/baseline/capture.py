@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from dbtune.baseline.load_result import LoadResult
+from dbtune.baseline.rows import CommandRow, DatabaseRow, IndexRow, InstanceRow, IoRow, SessionsRow, TableRow
+
 SCHEMA: Final = "dbtune.baseline/1"
 OWN_MARK = "/* dbtune */"
 """Stands before and after each of dbtune's own statements: PostgreSQL 18 drops a leading comment from the text."""
@@ -99,75 +102,6 @@ class Statements:
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseRow:
-    """pg_stat_database for this database."""
-
-    xact_commit: int
-    xact_rollback: int
-    blks_read: int
-    blks_hit: int
-    tup_returned: int
-    tup_fetched: int
-    tup_inserted: int
-    tup_updated: int
-    tup_deleted: int
-    temp_files: int
-    temp_bytes: int
-    deadlocks: int
-    blk_read_ms: float
-    blk_write_ms: float
-    stats_reset: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """pg_stat_user_tables with pg_statio_user_tables."""
-
-    relid: int
-    schema: str
-    name: str
-    seq_scan: int = 0
-    seq_tup_read: int = 0
-    idx_scan: int = 0
-    idx_tup_fetch: int = 0
-    n_tup_ins: int = 0
-    n_tup_upd: int = 0
-    n_tup_del: int = 0
-    n_tup_hot_upd: int = 0
-    n_live_tup: int = 0
-    n_dead_tup: int = 0
-    heap_blks_read: int = 0
-    heap_blks_hit: int = 0
-    idx_blks_read: int = 0
-    idx_blks_hit: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class IndexRow:
-    """pg_stat_user_indexes with pg_statio_user_indexes."""
-
-    indexrelid: int
-    schema: str
-    table: str
-    name: str
-    idx_scan: int = 0
-    idx_tup_read: int = 0
-    idx_tup_fetch: int = 0
-    idx_blks_read: int = 0
-    idx_blks_hit: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceRow:
-    """The whole server: checkpoints (rule 15) and WAL; None where this version does not count it."""
-
-    checkpoints_timed: int | None
-    checkpoints_requested: int | None
-    wal_records: int | None
-    wal_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All counters at one moment. `offset_s` comes from a monotonic clock; None: could not be looked at."""
 
@@ -180,15 +114,40 @@ class Snapshot:
     instance: InstanceRow | None = None
     redis: Mapping[str, float] | None = None
     redis_run_id: str | None = None
+    io: tuple[IoRow, ...] = ()
+    sessions: SessionsRow | None = None
+    redis_commands: Mapping[str, CommandRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class NamedPlan:
-    """The plan of a named statement, as EXPLAIN (FORMAT JSON) gives it: the object with "Plan"."""
+    """The plan of a statement, as EXPLAIN (FORMAT JSON) gives it: the object with "Plan".
+
+    `queryid` is set where it is one of pg_stat_statements': then the plan is the generic one.
+    """
 
     name: str
     sql: str
     plan: Mapping[str, Any]
+    queryid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A step that dbtune had applied when the capture was made, as its journal has it.
+
+    `objects` are the indexes, settings and tables that it made or changed, by name.
+    """
+
+    run_id: str
+    playbook: str
+    step: str
+    kind: str
+    ended_at: datetime
+    objects: tuple[str, ...] = ()
+    sql: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +205,11 @@ class Capture:
     plans: tuple[NamedPlan, ...] = ()
     timings: tuple[Timing, ...] = ()
     figures: tuple[Figure, ...] = ()
+    loads: tuple[LoadResult, ...] = ()
+    changes: tuple[Change, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    imported: str | None = None
+    """The tool whose file this was read from: it says nothing of a server then."""
 
     @property
     def windows(self) -> int:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal
 
-from dbtune.baseline.capture import Capture
-from dbtune.baseline.comparability import Comparability, examine
-from dbtune.baseline.metrics import Rules, counter_metrics, figure_metric, timing_metrics
-from dbtune.baseline.outcome import Comparison, Distribution, Metric, Note, Side, StatementChange, Trust
+from dbtune.baseline.capture import Capture, Change
+from dbtune.baseline.causes import explained, new_indexes
+from dbtune.baseline.comparability import examine
+from dbtune.baseline.corrections import corrected
+from dbtune.baseline.gates import Expression, evaluate
+from dbtune.baseline.latency import latency_metrics
+from dbtune.baseline.loads import latency_side, load_metrics, paired_loads
+from dbtune.baseline.metrics import Rules, counter_metrics, figure_metric
+from dbtune.baseline.outcome import Comparison, Distribution, Gate, LoadPair, Metric, Side, StatementChange
 from dbtune.baseline.plans import compare_plans
+from dbtune.baseline.readings import readings
+from dbtune.baseline.samples import side_of_values
 from dbtune.baseline.statements import compare_statements, total_split, weight
 from dbtune.baseline.statistics import geometric_mean
 from dbtune.baseline.tables import compare_tables
+from dbtune.baseline.trust import judge_trust
 from dbtune.baseline.verdict import DEFAULT_MARGIN, DEFAULT_NOISE, Verdict, overall
-from dbtune.baseline.windows import StatementWindows, database_windows, redis_hit_rates, statement_windows
+from dbtune.baseline.windows import statement_windows
 
-_POINTS = 200
 _SHARE = 0.01
 """Of the statements' time: less than this decides nothing about the whole."""
-Level = Literal["invalid", "warning", "info"]
 
 
 def compare(
@@ -31,13 +36,14 @@ def compare(
     noise: float = DEFAULT_NOISE,
     interleaved: bool = False,
     across_servers: bool = False,
+    gates: Sequence[Expression] = (),
     started_at: datetime,
 ) -> Comparison:
     """Judges `after` against `before`.
 
     `margin` is the change that does not matter, `noise` the standard deviation of a run's level from run to run;
-    `interleaved` says that the blocks of both took turns, which makes `noise` irrelevant.
-    Raises Misused where the two are not comparable at all.
+    `interleaved` says that the blocks of both took turns, which makes `noise` irrelevant. `gates` are held against
+    both. Raises Misused where the two are not comparable at all.
     """
     comparability = examine(before, after, across_servers=across_servers)
     rules = Rules(margin, 0.0 if interleaved else noise, interleaved)
@@ -46,6 +52,8 @@ def compare(
     statements: tuple[StatementChange, ...] = ()
     if comparability.statements_why is None and all(side.invalid is None for side in windows):
         statements = compare_statements((before, windows[0]), (after, windows[1]), comparability, rules)
+    changes = changes_between(before, after)
+    metrics = corrected(metrics, _deciding(statements), {gate.subject for gate in gates})
     return Comparison(
         target=after.target,
         started_at=started_at,
@@ -55,39 +63,65 @@ def compare(
         margin=margin,
         noise=rules.noise,
         metrics=metrics,
-        statements=statements,
+        statements=explained(statements, before, after, changes),
         tables=compare_tables(before, after),
         plans=compare_plans(before.plans, after.plans),
         distributions=tuple(_distributions(before, after)),
         geometric_mean=_geometric_means(metrics, statements),
         split=total_split(statements),
-        gates=(),
-        trust=_trust((before, after), windows, comparability, rules),
+        gates=check_gates(before, after, gates),
+        trust=judge_trust((before, after), windows, comparability, rules),
+        loads=tuple(_load_pairs(before, after)),
+        new_indexes=new_indexes(before, after, changes),
+        changes=changes,
         verdict=_verdict(metrics, statements),
     )
 
 
+def check_gates(before: Capture, after: Capture, gates: Sequence[Expression]) -> tuple[Gate, ...]:
+    now, then = readings(after), readings(before)
+    return tuple(evaluate(gate, now, then) for gate in gates)
+
+
+def changes_between(before: Capture, after: Capture) -> tuple[Change, ...]:
+    """Steps that the journal knew at the second capture and not at the first."""
+    known = {(change.run_id, change.step) for change in before.changes}
+    return tuple(change for change in after.changes if (change.run_id, change.step) not in known)
+
+
 def _measured(before: Capture, after: Capture, rules: Rules) -> Iterator[Metric]:
+    yield from load_metrics(before, after, rules)
     later = {timing.name: timing for timing in after.timings}
     for timing in before.timings:
         if timing.name in later:
-            yield from timing_metrics(timing, later[timing.name], rules)
+            twin = later[timing.name]
+            sides = side_of_values(timing.blocks, timing.engine), side_of_values(twin.blocks, twin.engine)
+            yield from latency_metrics(timing.name, *sides, rules)
     figures = {figure.name: figure for figure in after.figures}
     for figure in before.figures:
         if figure.name in figures:
             yield figure_metric(figure, figures[figure.name], rules)
 
 
-def _verdict(metrics: Sequence[Metric], statements: Sequence[StatementChange]) -> Verdict:
-    """Over all that can be judged; a statement seen on one side only is a fact, not an open question."""
-    verdicts = [metric.verdict for metric in metrics if not metric.informative]
+def _deciding(statements: Sequence[StatementChange]) -> list[StatementChange]:
+    """Statements that matter; one seen on one side only is a fact, not an open question."""
     total = sum(weight(change) for change in statements if change.toplevel)
-    verdicts += [
-        change.time.verdict
+    return [
+        change
         for change in statements
         if change.before is not None and change.after is not None and weight(change) >= _SHARE * total
     ]
-    return overall(verdicts)
+
+
+def _load_pairs(before: Capture, after: Capture) -> Iterator[LoadPair]:
+    for prefix, old, new in paired_loads(before, after):
+        yield LoadPair(prefix.removesuffix(".") or new.name, old, new)
+
+
+def _verdict(metrics: Sequence[Metric], statements: Sequence[StatementChange]) -> Verdict:
+    """Over all that can be judged."""
+    verdicts = [metric.verdict for metric in metrics if not metric.informative]
+    return overall(verdicts + [change.time.verdict for change in _deciding(statements)])
 
 
 def _geometric_means(metrics: Sequence[Metric], statements: Sequence[StatementChange]) -> dict[str, float]:
@@ -113,93 +147,13 @@ def _side(capture: Capture) -> Side:
 
 
 def _distributions(before: Capture, after: Capture) -> Iterator[Distribution]:
+    for prefix, old, new in paired_loads(before, after):
+        sides = latency_side(old).whole.points(), latency_side(new).whole.points()
+        if all(sides):
+            yield Distribution(f"{prefix}latency", *sides)
     later = {timing.name: timing for timing in after.timings}
     for timing in before.timings:
         twin = later.get(timing.name)
         if twin is not None and timing.values_s and twin.values_s:
-            yield Distribution(timing.name, _thinned(timing.values_s), _thinned(twin.values_s))
-
-
-def _thinned(values: Iterable[float]) -> tuple[float, ...]:
-    """At most 200 of the sorted values, evenly by rank, the first and the last among them."""
-    ordered = sorted(values)
-    if len(ordered) <= _POINTS:
-        return tuple(ordered)
-    return tuple(ordered[round(place * (len(ordered) - 1) / (_POINTS - 1))] for place in range(_POINTS))
-
-
-def _trust(
-    captures: tuple[Capture, Capture],
-    windows: tuple[StatementWindows, StatementWindows],
-    comparability: Comparability,
-    rules: Rules,
-) -> Trust:
-    notes = [*comparability.notes]
-    for capture, side in zip(captures, windows, strict=True):
-        notes.extend(_window_notes(capture, side))
-    notes.extend(_unpaired(*captures))
-    if not rules.interleaved:
-        notes.append(
-            Note(
-                "info",
-                "noise",
-                f"noise between runs assumed: {rules.noise:.1%} of a run's level",
-                "measure it with two captures of the same state, and give it as --noise",
-            )
-        )
-    return Trust(tuple(notes), comparability.settings_differ, windows[0].coverage, windows[1].coverage)
-
-
-def _window_notes(capture: Capture, side: StatementWindows) -> Iterator[Note]:
-    if side.invalid is not None:
-        level: Level = "info" if capture.windows == 0 else "invalid"
-        yield Note(level, f"statements of {capture.name}", side.invalid, "capture with --window 30s --windows 6")
-    if side.dealloc > 0:
-        yield Note(
-            "warning",
-            f"evictions of {capture.name}",
-            f"pg_stat_statements evicted entries {side.dealloc} times: rare statements are missing or partial",
-            "raise pg_stat_statements.max (a restart), or capture shorter windows",
-        )
-    elif side.evicted:
-        yield Note("warning", f"evictions of {capture.name}", f"{len(side.evicted)} statements went within the window")
-    if side.coverage is not None and side.coverage < 1:
-        yield Note(
-            "warning",
-            f"coverage of {capture.name}",
-            f"{side.coverage:.0%} of the execution time is of statements that this role may see",
-            "grant pg_read_all_stats to it",
-        )
-    if side.windows and capture.fingerprint.settings.get("track_io_timing") == "off":
-        yield Note("info", f"I/O time of {capture.name}", "n/a: track_io_timing is off")
-    for reason in (database_windows(capture)[1], redis_hit_rates(capture)[1] if capture.fingerprint.redis else None):
-        if reason is not None and "within the window" in reason:
-            yield Note("invalid", f"counters of {capture.name}", reason, "capture again")
-    yield from _loads(capture)
-
-
-def _loads(capture: Capture) -> Iterator[Note]:
-    """Rule 11: failures are in no statement's counters."""
-    for timing in capture.timings:
-        if timing.errors:
-            yield Note("warning", f"{timing.name} of {capture.name}", f"{timing.errors} calls failed and are not timed")
-    deltas, _ = database_windows(capture)
-    failed = sum(delta.rollbacks for delta in deltas)
-    if failed:
-        yield Note(
-            "info",
-            f"rollbacks of {capture.name}",
-            f"{failed} transactions were rolled back; failed statements are not in pg_stat_statements",
-        )
-
-
-def _unpaired(before: Capture, after: Capture) -> Iterator[Note]:
-    for one, other in ((before, after), (after, before)):
-        known = _names(other)
-        alone = [name for name in _names(one) if name not in known]
-        if alone:
-            yield Note("warning", "measured once", f"only in {one.name}: {', '.join(alone)}")
-
-
-def _names(capture: Capture) -> list[str]:
-    return [timing.name for timing in capture.timings] + [figure.name for figure in capture.figures]
+            pair = (side_of_values(side.blocks, side.engine).whole.points() for side in (timing, twin))
+            yield Distribution(timing.name, *pair)

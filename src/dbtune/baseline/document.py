@@ -9,6 +9,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from dbtune.baseline import histogram
 from dbtune.baseline.capture import SCHEMA, Capture
 from dbtune.core.errors import Misused
 
@@ -67,9 +68,26 @@ def _check_numbers(capture: Capture, source: str) -> None:
     for timing in capture.timings:
         if any(not math.isfinite(value) or value < 0 for value in timing.values_s):
             raise Misused(f"{source}: the timing {timing.name!r} has a time that cannot be", hint="capture it again")
+    _check_loads(capture, source)
     for figure in capture.figures:
         if not all(math.isfinite(value) for value in figure.blocks):
             raise Misused(f"{source}: the figure {figure.name!r} is not finite", hint="capture it again")
+
+
+def _check_loads(capture: Capture, source: str) -> None:
+    for load in capture.loads:
+        every = [*load.blocks, *(block for stream in load.streams for block in stream.blocks)]
+        for block in every:
+            counts = (block.sent, block.failed, block.dropped, block.duration_s)
+            if any(not math.isfinite(count) or count < 0 for count in counts) or block.failed > block.sent:
+                raise Misused(f"{source}: the load {load.name!r} has a block that cannot be", hint="capture it again")
+            try:
+                for part in (block.response, block.service or block.response):
+                    histogram.check(part)
+            except ValueError as error:
+                raise Misused(
+                    f"{source}: the load {load.name!r} is damaged: {error}", hint="capture it again"
+                ) from error
 
 
 def _refuse_constant(constant: str) -> Any:  # noqa: ANN401 - json's own signature

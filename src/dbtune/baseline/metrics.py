@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dbtune.baseline import statistics
-from dbtune.baseline.capture import Better, Capture, Figure, Timing
+from dbtune.baseline.capture import Better, Capture, Figure
 from dbtune.baseline.outcome import Metric
 from dbtune.baseline.statistics import Effect, Interval
 from dbtune.baseline.verdict import judge, margin_of
 from dbtune.baseline.windows import DatabaseDelta, database_windows, redis_hit_rates
 
-_TAILS = (("p95", 0.95), ("p99", 0.99))
-_MIN_BLOCKS = 3
+MIN_BLOCKS = 3
 """Two blocks a side give an interval that says nothing."""
 _QUIET = 50
 """Transactions a window: below this dbtune's own statements are a good part of what was counted."""
@@ -35,7 +34,7 @@ class Rules:
 def judged(metric: Metric, effect: Effect | None, rules: Rules, reason: str | None = None) -> Metric:
     """`metric` with its change, interval and verdict; inconclusive for `reason` where there is no effect."""
     if effect is None:
-        return replace(metric, verdict="inconclusive", reason=reason, change=_plain_change(metric))
+        return replace(metric, verdict="inconclusive", reason=reason, change=plain_change(metric))
     share = metric.unit == "share"
     result = judge(effect, margin_of(rules.margin, share=share), metric.better, noise=rules.noise)
     interval = effect.interval()
@@ -64,8 +63,8 @@ def block_metric(
         before_interval=None if share else statistics.mean_interval(before),
         after_interval=None if share else statistics.mean_interval(after),
     )  # fmt: skip
-    if min(len(before), len(after)) < _MIN_BLOCKS:
-        return judged(metric, None, rules, f"fewer than {_MIN_BLOCKS} blocks on a side")
+    if min(len(before), len(after)) < MIN_BLOCKS:
+        return judged(metric, None, rules, f"fewer than {MIN_BLOCKS} blocks on a side")
     if share:
         return judged(metric, statistics.share_effect(before, after, rules.noise), rules)
     if not any(before) and not any(after):
@@ -75,63 +74,6 @@ def block_metric(
     if rules.interleaved and len(before) == len(after):
         return judged(metric, statistics.paired_effect(before, after), rules)
     return judged(metric, statistics.block_effect(before, after, rules.noise), rules)
-
-
-def timing_metrics(before: Timing, after: Timing, rules: Rules) -> Iterator[Metric]:
-    """P50 over block medians, P95 and P99 over order statistics, and the maximum, which nothing can judge."""
-    old, new = sorted(before.values_s), sorted(after.values_s)
-    foreign = None
-    if before.engine != after.engine:
-        foreign = f"measured by {before.engine}, then {after.engine}: no verdict across engines"
-    yield _refused(_median_metric(before, after, old, new, rules), foreign)
-    for label, share in _TAILS:
-        yield _refused(_tail_metric(f"{before.name}.{label}", share, (before, after), rules), foreign)
-    yield replace(
-        _side_metric(f"{before.name}.max", 1.0, old, new), reason="a maximum has no interval", informative=True
-    )
-
-
-def _median_metric(before: Timing, after: Timing, old: Sequence[float], new: Sequence[float], rules: Rules) -> Metric:
-    medians = [tuple(statistics.median(block) for block in side.blocks if block) for side in (before, after)]
-    metric = _side_metric(f"{before.name}.p50", 0.5, old, new)
-    if min(len(side) for side in medians) < _MIN_BLOCKS or min(*medians[0], *medians[1]) <= 0:
-        return _tail_metric(metric.name, 0.5, (before, after), rules)
-    judged_blocks = block_metric(metric.name, "s", "lower", (medians[0], medians[1]), rules)
-    # The figures shown are the percentiles of all samples; the blocks decide about the change.
-    return replace(
-        judged_blocks,
-        before=metric.before,
-        after=metric.after,
-        before_interval=metric.before_interval,
-        after_interval=metric.after_interval,
-    )
-
-
-def _tail_metric(name: str, share: float, sides: tuple[Timing, Timing], rules: Rules) -> Metric:
-    old, new = (sorted(side.values_s) for side in sides)
-    metric = _side_metric(name, share, old, new)
-    if not old or not new:
-        return judged(metric, None, rules, "no samples on a side")
-    effect = statistics.quantile_effect(sides[0].blocks, sides[1].blocks, share, rules.noise)
-    if effect is not None:
-        return judged(metric, effect, rules)
-    needed = statistics.samples_needed(share)
-    if min(len(old), len(new)) < needed:
-        metric = replace(metric, missing=f"{needed} samples a side")
-        return judged(metric, None, rules, "too few samples for a finite interval")
-    return judged(metric, None, rules, "a time of zero: there is no ratio to judge")
-
-
-def _side_metric(name: str, share: float, old: Sequence[float], new: Sequence[float]) -> Metric:
-    metric = Metric(
-        name, "s", "lower",
-        statistics.quantile(old, share) if old else None,
-        statistics.quantile(new, share) if new else None,
-        "inconclusive", n_before=len(old), n_after=len(new),
-        before_interval=statistics.quantile_interval(old, share) if share < 1 else None,
-        after_interval=statistics.quantile_interval(new, share) if share < 1 else None,
-    )  # fmt: skip
-    return replace(metric, change=_plain_change(metric))
 
 
 def figure_metric(before: Figure, after: Figure, rules: Rules) -> Metric:
@@ -149,8 +91,7 @@ def figure_metric(before: Figure, after: Figure, rules: Rules) -> Metric:
         )  # fmt: skip
     else:
         metric = block_metric(before.name, before.unit, before.better, (before.blocks, after.blocks), rules)
-    foreign = f"measured by {before.engine}, then {after.engine}: no verdict across engines"
-    return _refused(metric, foreign if before.engine != after.engine else None)
+    return refused(metric, across_engines(before.engine, after.engine))
 
 
 def counter_metrics(before: Capture, after: Capture, rules: Rules) -> Iterator[Metric]:
@@ -183,7 +124,12 @@ def _database_metrics(old: Sequence[DatabaseDelta], new: Sequence[DatabaseDelta]
     yield block_metric("database.rollbacks", "share", "lower", failed, rules)
 
 
-def _refused(metric: Metric, reason: str | None) -> Metric:
+def across_engines(before: str, after: str) -> str | None:
+    """Why there is no verdict between two engines; None for one and the same."""
+    return f"measured by {before}, then {after}: no verdict across engines" if before != after else None
+
+
+def refused(metric: Metric, reason: str | None) -> Metric:
     if reason is None:
         return metric
     return replace(
@@ -195,7 +141,7 @@ def _typical(values: Sequence[float]) -> float:
     return statistics.geometric_mean(values) or statistics.mean(values)
 
 
-def _plain_change(metric: Metric) -> float | None:
+def plain_change(metric: Metric) -> float | None:
     if metric.before is None or metric.after is None:
         return None
     if metric.unit == "share":

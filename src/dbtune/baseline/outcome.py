@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from dbtune.baseline.capture import Better
+from dbtune.baseline.capture import Better, Change
+from dbtune.baseline.load_result import LoadResult
 from dbtune.baseline.statistics import Interval
 from dbtune.baseline.verdict import Verdict
 
@@ -89,6 +90,24 @@ class StatementChange:
     after: StatementSide | None
     time: Metric
     split: Split
+    plan: PlanChange | None = None
+    indexes_before: tuple[str, ...] = ()
+    indexes_after: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    """Steps of playbooks that explain the change, in words: the journal has them between the captures."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewIndex:
+    """An index that only the second capture has. `build_s` is known where dbtune built it; `scans` in the window."""
+
+    table: str
+    name: str
+    definition: str | None
+    size_bytes: int | None
+    build_s: float | None
+    scans: int
+    playbook: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +124,10 @@ class TableChange:
 
 @dataclass(frozen=True, slots=True)
 class PlanChange:
-    """The plan of a named statement, as indented lines of nodes; None where one side has none."""
+    """The plan of a statement, as indented lines of nodes; None where one side has none.
+
+    `changed_before` and `changed_after` are the places of the lines that the other side does not have.
+    """
 
     name: str
     sql: str
@@ -113,6 +135,8 @@ class PlanChange:
     after: tuple[str, ...] | None
     cost_before: float | None
     cost_after: float | None
+    changed_before: tuple[int, ...] = ()
+    changed_after: tuple[int, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -141,9 +165,18 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
+    """One expression and whether it holds. `value` and `limit` are in `unit`; `before` is the baseline's value.
+
+    `reason` says why there is no value, or what to mistrust in it.
+    """
+
     expression: str
     ok: bool
     value: float | None
+    unit: Unit | None = None
+    limit: float | None = None
+    before: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +202,15 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadPair:
+    """The same load before and after, with its time series."""
+
+    name: str
+    before: LoadResult
+    after: LoadResult
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """`geometric_mean` is that of after / before over the timings' medians, and over the statements' times."""
 
@@ -189,3 +231,7 @@ class Comparison:
     gates: tuple[Gate, ...]
     trust: Trust
     verdict: Verdict
+    loads: tuple[LoadPair, ...] = ()
+    new_indexes: tuple[NewIndex, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """What dbtune changed between the two captures, as its journal has it."""

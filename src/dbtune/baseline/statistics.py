@@ -78,13 +78,25 @@ def samples_needed(share: float) -> int:
 
 def quantile_interval(ordered: Sequence[float], share: float) -> Interval | None:
     """The order-statistic interval: the values at the ranks nq ± 1.96·√(nq(1 - q)). None with too few samples."""
-    n = len(ordered)
-    if n < samples_needed(share):
+    ranks = quantile_ranks(len(ordered), share)
+    return Interval(ordered[ranks[0] - 1], ordered[ranks[1] - 1]) if ranks is not None else None
+
+
+def quantile_ranks(n: int, share: float) -> tuple[int, int] | None:
+    """The ranks, counting from 1, between which the quantile lies with 95 %. None with too few samples."""
+    if not 0 < share < 1 or n < samples_needed(share):
         return None
     center, reach = n * share, _Z * math.sqrt(n * share * (1 - share))
-    low = max(math.floor(center - reach), 1)
-    high = min(math.ceil(center + reach), n)
-    return Interval(ordered[low - 1], ordered[high - 1])
+    return max(math.floor(center - reach), 1), min(math.ceil(center + reach), n)
+
+
+def log_error(interval: Interval) -> float:
+    """The variance of ln(value) that a 95 % interval stands for."""
+    return (math.log(interval.high / interval.low) / (2 * _Z)) ** 2
+
+
+def log_ratio(after: float, before: float) -> float:
+    return math.log(after / before)
 
 
 def mean_interval(blocks: Sequence[float]) -> Interval | None:
@@ -112,6 +124,47 @@ def block_effect(before: Sequence[float], after: Sequence[float], noise: float) 
     return _welch([math.log(value) for value in before], [math.log(value) for value in after], 2 * noise**2)
 
 
+def strata_effect(
+    before: Sequence[tuple[int, float]], after: Sequence[tuple[int, float]], noise: float
+) -> Effect | None:
+    """As `block_effect` where a load has stages: (stage, value) pairs, each stage compared with itself.
+
+    A block at 100 clients is no replicate of one at 10. None where the stages differ or have too few blocks.
+    """
+    sides = [_by_stratum(side) for side in (before, after)]
+    if sides[0].keys() != sides[1].keys():
+        return None
+    df = [sum(len(group) - 1 for group in side.values()) for side in sides]
+    if min(df) < 2:
+        return None
+    weights = {stage: len(group) for stage, group in sides[0].items()}
+    total = sum(weights.values())
+    size = (
+        math.fsum(weight * (mean(sides[1][stage]) - mean(sides[0][stage])) for stage, weight in weights.items()) / total
+    )
+    parts = []
+    for side, freedom in zip(sides, df, strict=True):
+        pooled = math.fsum(variance(group) * (len(group) - 1) for group in side.values() if len(group) > 1) / freedom
+        parts.append(
+            (math.fsum((weights[stage] / total) ** 2 * pooled / len(group) for stage, group in side.items()), freedom)
+        )
+    sampling, drift = math.fsum(part for part, _ in parts), 2 * noise**2
+    lost = math.fsum(part**2 / freedom for part, freedom in parts)
+    return Effect(
+        size,
+        math.sqrt(sampling + drift),
+        (sampling + drift) ** 2 / lost if lost > 0 else math.inf,
+        math.sqrt(max(part for part, _ in parts) * total),
+    )
+
+
+def _by_stratum(side: Sequence[tuple[int, float]]) -> dict[int, list[float]]:
+    groups: dict[int, list[float]] = {}
+    for stage, value in side:
+        groups.setdefault(stage, []).append(math.log(value))
+    return groups
+
+
 def share_effect(before: Sequence[float], after: Sequence[float], noise: float) -> Effect:
     """As `block_effect` for shares between 0 and 1, as a plain difference; `noise` is that of the odds."""
     drift = math.fsum((noise * mean(side) * (1 - mean(side))) ** 2 for side in (before, after))
@@ -127,32 +180,6 @@ def _welch(before: Sequence[float], after: Sequence[float], drift: float) -> Eff
     df = total**2 / lost if lost > 0 else math.inf
     spread = math.sqrt(max(variance(before), variance(after)))
     return Effect(mean(after) - mean(before), math.sqrt(total), df, spread)
-
-
-Blocks = Sequence[Sequence[float]]
-
-
-def quantile_effect(before: Blocks, after: Blocks, share: float, noise: float) -> Effect | None:
-    """The change of one percentile of all samples; `before` and `after` hold the blocks.
-
-    Each side's error is the larger one of its order-statistic interval, which takes samples for independent, and of
-    the spread between its blocks, where a stall that hits several calls in a row shows. None where either side has
-    too few samples for a finite interval, or a zero within it.
-    """
-    sides = [sorted(value for block in side for value in block) for side in (before, after)]
-    squared, df = 2 * noise**2, math.inf
-    for ordered, blocks in zip(sides, (before, after), strict=True):
-        interval = quantile_interval(ordered, share)
-        if interval is None or interval.low <= 0:
-            return None
-        by_order = (math.log(interval.high / interval.low) / (2 * _Z)) ** 2
-        logs = [math.log(quantile(sorted(block), share)) for block in blocks if block and min(block) > 0]
-        by_blocks = variance(logs) / len(logs) if len(logs) > 2 else 0.0
-        squared += max(by_order, by_blocks)
-        if by_blocks > by_order:
-            df = min(df, len(logs) - 1)
-    size = math.log(quantile(sides[1], share) / quantile(sides[0], share))
-    return Effect(size, math.sqrt(squared), df)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dbtune.baseline.capture import Capture, DatabaseRow, StatementKey
+from dbtune.baseline.capture import Capture, StatementKey
 from dbtune.baseline.matching import Group, own_queryids
 from dbtune.baseline.outcome import StatementSide
+from dbtune.baseline.rows import DatabaseRow
 from dbtune.baseline.statistics import Moments
 from dbtune.baseline.subtraction import StatementDelta, StatementsDelta, subtract
 

@@ -10,16 +10,8 @@ from typing import TypeVar
 from psycopg import errors, sql
 from psycopg.rows import class_row, dict_row
 
-from dbtune.baseline.capture import (
-    DatabaseRow,
-    Fingerprint,
-    IndexRow,
-    InstanceRow,
-    Skipped,
-    StatementRow,
-    Statements,
-    TableRow,
-)
+from dbtune.baseline.capture import Fingerprint, Skipped, StatementRow, Statements
+from dbtune.baseline.rows import DatabaseRow, IndexRow, InstanceRow, TableRow
 from dbtune.core.errors import ChangeFailed, Refused
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.queries import fetch

@@ -1,0 +1,96 @@
+"""Latencies of two captures as judged metrics, whether they are single times or histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from dbtune.baseline import statistics
+from dbtune.baseline.metrics import MIN_BLOCKS, Rules, across_engines, judged, plain_change, refused
+from dbtune.baseline.outcome import Metric
+from dbtune.baseline.samples import Side, spread_of
+from dbtune.baseline.statistics import Effect
+
+_TAILS = (("p95", 0.95), ("p99", 0.99))
+_FAR_TAIL = ("p99.9", 0.999)
+
+
+def latency_metrics(name: str, before: Side, after: Side, rules: Rules) -> Iterator[Metric]:
+    """P50 over block medians, the tails over order statistics, and the maximum, which nothing can judge.
+
+    P99.9 is shown where both sides have the samples for it.
+    """
+    foreign = across_engines(before.engine, after.engine)
+    yield refused(_median(name, before, after, rules), foreign)
+    tails = list(_TAILS)
+    if min(before.whole.count, after.whole.count) >= statistics.samples_needed(_FAR_TAIL[1]):
+        tails.append(_FAR_TAIL)
+    for label, share in tails:
+        yield refused(_tail(f"{name}.{label}", share, before, after, rules), foreign)
+    yield replace(_both(f"{name}.max", 1.0, before, after), reason="a maximum has no interval", informative=True)
+
+
+def _median(name: str, before: Side, after: Side, rules: Rules) -> Metric:
+    metric = _both(f"{name}.p50", 0.5, before, after)
+    medians = [_block_medians(side) for side in (before, after)]
+    if min(map(len, medians)) < MIN_BLOCKS or min(value for side in medians for _, value in side) <= 0:
+        return _tail(metric.name, 0.5, before, after, rules)
+    # The figures shown are the percentiles of all calls; the blocks decide about the change.
+    if rules.interleaved and len(medians[0]) == len(medians[1]):
+        plain = [[value for _, value in side] for side in medians]
+        effect: Effect | None = statistics.paired_effect(plain[0], plain[1])
+    else:
+        effect = statistics.strata_effect(medians[0], medians[1], rules.noise)
+    if effect is None:
+        return judged(metric, None, rules, "the loads have different stages, or too few blocks in each")
+    counted = replace(metric, n_before=len(medians[0]), n_after=len(medians[1]))
+    return judged(counted, effect, rules)
+
+
+def _block_medians(side: Side) -> Sequence[tuple[int, float]]:
+    found = [(stratum, block.quantile(0.5)) for stratum, block in zip(side.strata, side.blocks, strict=True)]
+    return [(stratum, value) for stratum, value in found if value is not None]
+
+
+def _tail(name: str, share: float, before: Side, after: Side, rules: Rules) -> Metric:
+    metric = _both(name, share, before, after)
+    if not before.whole.count or not after.whole.count:
+        return judged(metric, None, rules, "no samples on a side")
+    effect = quantile_effect(before, after, share, rules.noise)
+    if effect is not None:
+        return judged(metric, effect, rules)
+    needed = statistics.samples_needed(share)
+    if min(before.whole.count, after.whole.count) < needed:
+        return judged(replace(metric, missing=f"{needed} samples a side"), None, rules,
+                      "too few samples for a finite interval")  # fmt: skip
+    return judged(metric, None, rules, "a time of zero: there is no ratio to judge")
+
+
+def quantile_effect(before: Side, after: Side, share: float, noise: float) -> Effect | None:
+    """The change of one percentile of all calls.
+
+    Each side's error is the larger one of its order-statistic interval, which takes calls for independent, and of
+    the spread between its blocks, where a stall that hits several calls in a row shows. None where either side has
+    too few calls for a finite interval, or a zero within it.
+    """
+    squared, df, values = 2 * noise**2, float("inf"), []
+    for side in (before, after):
+        interval, value = side.whole.interval(share), side.whole.quantile(share)
+        if interval is None or value is None or interval.low <= 0:
+            return None
+        values.append(value)
+        by_order = statistics.log_error(interval)
+        by_blocks, freedom = spread_of(side, share)
+        squared += max(by_order, by_blocks)
+        if by_blocks > by_order:
+            df = min(df, freedom)
+    return Effect(statistics.log_ratio(values[1], values[0]), squared**0.5, df)
+
+
+def _both(name: str, share: float, before: Side, after: Side) -> Metric:
+    metric = Metric(
+        name, "s", "lower", before.whole.quantile(share), after.whole.quantile(share), "inconclusive",
+        n_before=before.whole.count, n_after=after.whole.count,
+        before_interval=before.whole.interval(share), after_interval=after.whole.interval(share),
+    )  # fmt: skip
+    return replace(metric, change=plain_change(metric))

@@ -1,0 +1,132 @@
+"""Latencies to be judged: exact values of a few hundred calls, or a histogram of millions, asked the same way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dbtune.baseline import histogram as histograms
+from dbtune.baseline import statistics
+from dbtune.baseline.histogram import Histogram
+from dbtune.baseline.statistics import Interval
+
+
+class Sample(Protocol):
+    """Times of calls, in seconds."""
+
+    @property
+    def count(self) -> int: ...
+
+    def quantile(self, share: float) -> float | None:
+        """None without a call; a share of 1 is the maximum, 0 the minimum."""
+
+    def interval(self, share: float) -> Interval | None:
+        """The order-statistic interval; None with too few calls for a finite one."""
+
+    def mean(self) -> float | None: ...
+
+    def points(self) -> tuple[float, ...]:
+        """At most 200 of the sorted values, evenly by rank, for a chart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Every single time, sorted."""
+
+    ordered: tuple[float, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.ordered)
+
+    def quantile(self, share: float) -> float | None:
+        return statistics.quantile(self.ordered, share) if self.ordered else None
+
+    def interval(self, share: float) -> Interval | None:
+        return statistics.quantile_interval(self.ordered, share)
+
+    def mean(self) -> float | None:
+        return statistics.mean(self.ordered) if self.ordered else None
+
+    def points(self) -> tuple[float, ...]:
+        most, last = 200, len(self.ordered) - 1
+        if last < most:
+            return self.ordered
+        return tuple(self.ordered[round(place * last / (most - 1))] for place in range(most))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A histogram."""
+
+    histogram: Histogram
+
+    @property
+    def count(self) -> int:
+        return self.histogram.count
+
+    def quantile(self, share: float) -> float | None:
+        return histograms.quantile(self.histogram, share)
+
+    def interval(self, share: float) -> Interval | None:
+        ranks = statistics.quantile_ranks(self.count, share)
+        if ranks is None:
+            return None
+        return Interval(*(histograms.value_at_rank(self.histogram, rank) for rank in ranks))
+
+    def mean(self) -> float | None:
+        return self.histogram.mean_s if self.count else None
+
+    def points(self) -> tuple[float, ...]:
+        return histograms.sample(self.histogram)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: all calls together, and block by block.
+
+    `strata` says which part of the profile each block belongs to (the stage of a load): blocks are replicates of
+    their own stage only.
+    """
+
+    whole: Sample
+    blocks: tuple[Sample, ...]
+    strata: tuple[int, ...]
+    engine: str
+
+
+def side_of_values(blocks: Sequence[Sequence[float]], engine: str) -> Side:
+    parts = [tuple(sorted(block)) for block in blocks if block]
+    whole = tuple(sorted(value for block in parts for value in block))
+    return Side(Values(whole), tuple(Values(part) for part in parts), (0,) * len(parts), engine)
+
+
+def side_of_histograms(blocks: Sequence[tuple[int, Histogram]], engine: str) -> Side:
+    """`blocks` are (stage, histogram)."""
+    filled = [(stage, block) for stage, block in blocks if block.count]
+    return Side(
+        whole=Counted(histograms.merge(block for _, block in filled)),
+        blocks=tuple(Counted(block) for _, block in filled),
+        strata=tuple(stage for stage, _ in filled),
+        engine=engine,
+    )
+
+
+def spread_of(side: Side, share: float) -> tuple[float, int]:
+    """The variance of the mean of ln quantiles of the blocks, within their strata, and its degrees of freedom.
+
+    (0, 0) where there are too few blocks to tell.
+    """
+    groups: dict[int, list[float]] = {}
+    for stratum, block in zip(side.strata, side.blocks, strict=True):
+        value = block.quantile(share)
+        if value is not None and value > 0:
+            groups.setdefault(stratum, []).append(math.log(value))
+    count = sum(len(group) for group in groups.values())
+    df = count - len(groups)
+    if df < 2:
+        return 0.0, 0
+    squares = math.fsum(statistics.variance(group) * (len(group) - 1) for group in groups.values() if len(group) > 1)
+    return squares / df / count, df
