@@ -16,7 +16,10 @@ building as (
       and database = (select oid from pg_database where datname = current_database())
 ),
 members (root, member) as (
-    select oid, oid from pg_class where relkind = 'I' and not relispartition
+    select oid, oid
+    from pg_partitioned_table
+    join pg_index on indrelid = partrelid
+    join pg_class on oid = indexrelid and not relispartition
     union all
     select root, inhrelid from members join pg_inherits on inhparent = member
 ),
@@ -25,6 +28,21 @@ trees as (
     from members
     join pg_class on pg_class.oid = member
     group by root
+),
+interesting as (
+    select indexrelid from pg_index
+    join (
+        select indrelid, indkey[0] as first_column from pg_index group by 1, 2 having count(*) > 1
+    ) shared on shared.indrelid = pg_index.indrelid and shared.first_column = pg_index.indkey[0]
+    union
+    select indexrelid from pg_index where not (indisvalid and indisready and indislive)
+    union
+    select oid from pg_class
+    where relkind = 'i'
+      and case when relpages >= (select 1048576 / current_setting('block_size')::int)
+               then pg_stat_get_numscans(oid) = 0 end
+    union
+    select root from trees
 ),
 candidates as (
     select
@@ -45,7 +63,9 @@ candidates as (
     join pg_class indexed on indexed.oid = index_row.indrelid
     join pg_namespace space on space.oid = index_class.relnamespace
     left join trees on trees.root = index_class.oid
-    where indexed.relkind in ('r', 'm', 'p') and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
+    -- As an array: the planner expects few of them, and looks each up.
+    where index_row.indexrelid = any (array(select indexrelid from interesting))
+      and indexed.relkind in ('r', 'm', 'p') and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
       and space.nspname not like 'pg\_toast%%' and space.nspname not like 'pg\_temp%%'
 )
 select

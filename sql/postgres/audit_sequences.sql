@@ -3,6 +3,33 @@
 -- Those that count up to 2^63 in a column that can hold it are left out: at a million a second they last 292,000 years,
 -- and each of them is a page to read.
 -- On a replica unlogged sequences have no value to read.
+with feeding as (
+    -- Indexes depend on columns in the same way as sequences, and are many more: each sequence is looked up.
+    select distinct on (sequence_oid) * from (
+        select
+            sequence.seqrelid as sequence_oid, owned.refobjid as table_oid, owned.refobjsubid as number,
+            owned.deptype = 'i' as is_identity, 1 as rank
+        from pg_sequence sequence
+        join pg_depend owned
+          on owned.classid = 'pg_class'::regclass and owned.objid = sequence.seqrelid and owned.objsubid = 0
+         and owned.refclassid = 'pg_class'::regclass and owned.refobjsubid > 0 and owned.deptype in ('a', 'i')
+        union all
+        select sequence.seqrelid, def.adrelid, def.adnum, false, 2
+        from pg_sequence sequence
+        join pg_depend named
+          on named.refclassid = 'pg_class'::regclass and named.refobjid = sequence.seqrelid
+         and named.classid = 'pg_attrdef'::regclass and named.deptype = 'n'
+        join pg_attrdef def on def.oid = named.objid
+    ) every
+    order by sequence_oid, rank
+), interesting as materialized (
+    select sequence.*, feeding.table_oid, feeding.is_identity, part.attname, part.atttypid
+    from pg_sequence sequence
+    left join feeding on feeding.sequence_oid = sequence.seqrelid
+    left join pg_attribute part on part.attrelid = feeding.table_oid and part.attnum = feeding.number
+    where sequence.seqincrement < 0 or sequence.seqmax < 9223372036854775807
+       or part.atttypid in ('int2'::regtype, 'int4'::regtype)
+)
 select
     space.nspname::text as schema,
     relation.relname::text as name,
@@ -16,34 +43,15 @@ select
          then pg_sequence_last_value(relation.oid) end as last_value,
     fed_space.nspname::text as fed_schema,
     fed.relname::text as fed_table,
-    part.attname::text as fed_column,
-    part.atttypid::regtype::text as fed_type,
-    coalesce(feeding.is_identity, false) as is_identity
-from pg_sequence sequence
+    sequence.attname::text as fed_column,
+    sequence.atttypid::regtype::text as fed_type,
+    coalesce(sequence.is_identity, false) as is_identity
+from interesting sequence
 join pg_class relation on relation.oid = sequence.seqrelid
 join pg_namespace space on space.oid = relation.relnamespace
-left join (
-    select distinct on (sequence_oid) * from (
-        select objid as sequence_oid, refobjid as table_oid, refobjsubid as number, deptype = 'i' as is_identity, 1 as rank
-        from pg_depend
-        where classid = 'pg_class'::regclass and objsubid = 0
-          and refclassid = 'pg_class'::regclass and refobjsubid > 0 and deptype in ('a', 'i')
-          -- Indexes depend on columns in the same way, and are many more.
-          and objid in (select seqrelid from pg_sequence)
-        union all
-        select refobjid, def.adrelid, def.adnum, false, 2
-        from pg_depend
-        join pg_attrdef def on pg_depend.classid = 'pg_attrdef'::regclass and def.oid = pg_depend.objid
-        where pg_depend.refclassid = 'pg_class'::regclass and pg_depend.deptype = 'n'
-    ) every
-    order by sequence_oid, rank
-) feeding on feeding.sequence_oid = sequence.seqrelid
-left join pg_class fed on fed.oid = feeding.table_oid
+left join pg_class fed on fed.oid = sequence.table_oid
 left join pg_namespace fed_space on fed_space.oid = fed.relnamespace
-left join pg_attribute part on part.attrelid = feeding.table_oid and part.attnum = feeding.number
 where relation.relpersistence <> 't'
-  and (sequence.seqincrement < 0 or sequence.seqmax < 9223372036854775807
-       or part.atttypid in ('int2'::regtype, 'int4'::regtype))
   and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
   and not exists (
       select from pg_locks

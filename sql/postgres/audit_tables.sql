@@ -1,12 +1,41 @@
 -- Every user table that a check may have something to say about, with its counters and how vacuum treats it, in one
--- statement. Counters are visible to every role.
+-- statement. Counters are visible to every role. Small, quiet tables with a key, of which there may be thousands, are
+-- left out before anything else is asked about them.
 -- Sizes come from pg_class.relpages: pg_relation_size would wait for everybody who holds a lock. It is asked only where
--- no VACUUM or ANALYZE has ever looked (after an upgrade or a restore), and nobody locks the table. `options` are the
--- table's own storage parameters; where they say nothing, the server's settings count, which stand beside them.
+-- no VACUUM or ANALYZE has ever looked (after an upgrade or a restore), somebody has touched the table since, and nobody
+-- locks it. `options` are the table's own storage parameters; where they say nothing, the server's settings count,
+-- which stand beside them.
+with keyed as materialized (
+    select indrelid, count(*) as count, bool_or(indisprimary) as has_primary_key from pg_index group by indrelid
+), large_toast as materialized (
+    select oid from pg_class where relkind = 't' and relpages >= 128
+), interesting as materialized (
+    select
+        relation.oid, relation.relname, space.nspname,
+        coalesce(keyed.count, 0) as index_count,
+        coalesce(keyed.has_primary_key, false) as has_primary_key,
+        relation.relpages = 0 and relation.relkind in ('r', 'm')
+            and (relation.reltuples < 0 or current_setting('server_version_num')::int < 140000)
+            and pg_stat_get_blocks_fetched(relation.oid) > 0 as is_unseen
+    from pg_class relation
+    join pg_namespace space on space.oid = relation.relnamespace
+    left join keyed on keyed.indrelid = relation.oid
+    where relation.relkind in ('r', 'm', 'p') and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
+      and space.nspname not like 'pg\_toast%%' and space.nspname not like 'pg\_temp%%'
+      and (
+          relation.relkind <> 'r' or relation.reloptions is not null or not coalesce(keyed.has_primary_key, false)
+          or relation.relpages >= 128 or relation.reltuples >= 1000
+          or pg_stat_get_live_tuples(relation.oid) >= 1000 or pg_stat_get_dead_tuples(relation.oid) >= 1000
+          or pg_stat_get_tuples_inserted(relation.oid) >= 1000 or pg_stat_get_tuples_updated(relation.oid) >= 1000
+          or pg_stat_get_tuples_deleted(relation.oid) >= 1000
+          or relation.reltoastrelid in (select oid from large_toast)
+          or (relation.relpages = 0 and pg_stat_get_blocks_fetched(relation.oid) >= 128)
+      )
+)
 select
-    space.nspname::text as schema,
-    relation.relname::text as name,
-    relation.oid::bigint as oid,
+    interesting.nspname::text as schema,
+    interesting.relname::text as name,
+    interesting.oid::bigint as oid,
     relation.relkind::text as kind,
     relation.relpersistence::text as persistence,
     relation.relispartition as is_partition,
@@ -14,7 +43,11 @@ select
     greatest(relation.reltuples, 0)::bigint as estimated_rows,
     pg_stat_get_live_tuples(relation.oid) as live_rows,
     pg_stat_get_dead_tuples(relation.oid) as dead_rows,
-    relation.relpages::bigint * sizes.page_bytes + coalesce(pg_relation_size(unseen.oid), 0) as heap_bytes,
+    relation.relpages::bigint * sizes.page_bytes + coalesce(
+        case when interesting.is_unseen and relation.oid not in (
+            select relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null
+        ) then pg_relation_size(relation.oid) end, 0
+    ) as heap_bytes,
     (relation.relpages + coalesce(toast.relpages, 0))::bigint * sizes.page_bytes as size_bytes,
     pg_stat_get_numscans(relation.oid) as sequential_scans,
     pg_stat_get_tuples_returned(relation.oid) as sequential_rows,
@@ -31,11 +64,9 @@ select
     extract(epoch from clock_timestamp() - greatest(
         pg_stat_get_last_analyze_time(relation.oid), pg_stat_get_last_autoanalyze_time(relation.oid)
     ))::float8 as analyzed_s_ago,
-    pg_stat_get_blocks_fetched(relation.oid) - pg_stat_get_blocks_hit(relation.oid) as heap_read,
-    pg_stat_get_blocks_hit(relation.oid) as heap_hit,
-    coalesce(indexes.count, 0)::int as index_count,
-    coalesce(indexes.has_primary_key, false) as has_primary_key,
-    case when not coalesce(indexes.has_primary_key, false) then (
+    interesting.index_count::int as index_count,
+    interesting.has_primary_key,
+    case when not interesting.has_primary_key then (
         select min(index_class.relname::text)
         from pg_index index_row
         join pg_class index_class on index_class.oid = index_row.indexrelid
@@ -48,8 +79,6 @@ select
                 and attnum = any (string_to_array(index_row.indkey::text, ' ')::int[])
           )
     ) end as candidate_key,
-    coalesce(indexes.blocks_read, 0)::bigint as index_read,
-    coalesce(indexes.blocks_hit, 0)::bigint as index_hit,
     coalesce(indexes.size_bytes, 0)::bigint as indexes_bytes,
     relation.relreplident::text as replica_identity,
     current_setting('autovacuum_vacuum_threshold')::float8 as vacuum_threshold,
@@ -59,34 +88,15 @@ select
     current_setting('autovacuum_vacuum_insert_scale_factor')::float8 as insert_scale_factor,
     current_setting('autovacuum_analyze_threshold')::float8 as analyze_threshold,
     current_setting('autovacuum_analyze_scale_factor')::float8 as analyze_scale_factor
-from pg_class relation
-join pg_namespace space on space.oid = relation.relnamespace
+from interesting
+join pg_class relation on relation.oid = interesting.oid
 cross join (select current_setting('block_size')::bigint as page_bytes) sizes
-left join pg_class unseen
-  on unseen.oid = relation.oid and unseen.relpages = 0 and unseen.relkind in ('r', 'm')
- and (unseen.reltuples < 0 or current_setting('server_version_num')::int < 140000)
- and unseen.oid not in (select relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
 left join pg_class toast on toast.oid = relation.reltoastrelid
-left join (
+cross join lateral (
     select
-        index_row.indrelid,
-        count(*) as count,
-        bool_or(index_row.indisprimary) as has_primary_key,
         sum(pg_stat_get_numscans(index_class.oid)) as scans,
-        sum(pg_stat_get_blocks_fetched(index_class.oid) - pg_stat_get_blocks_hit(index_class.oid)) as blocks_read,
-        sum(pg_stat_get_blocks_hit(index_class.oid)) as blocks_hit,
-        sum(index_class.relpages::bigint) * current_setting('block_size')::bigint as size_bytes
+        sum(index_class.relpages::bigint) * sizes.page_bytes as size_bytes
     from pg_index index_row
     join pg_class index_class on index_class.oid = index_row.indexrelid
-    group by index_row.indrelid
-) indexes on indexes.indrelid = relation.oid
-where relation.relkind in ('r', 'm', 'p') and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
-  and space.nspname not like 'pg\_toast%%' and space.nspname not like 'pg\_temp%%'
-  -- Small, quiet tables with a key, of which there may be thousands: no check has anything to say about them.
-  and not (
-      relation.relkind = 'r' and unseen.oid is null and relation.reloptions is null and indexes.has_primary_key
-      and relation.relpages < 128 and relation.reltuples < 1000 and pg_stat_get_live_tuples(relation.oid) < 1000
-      and pg_stat_get_dead_tuples(relation.oid) < 1000 and pg_stat_get_tuples_updated(relation.oid) < 10000
-      and pg_stat_get_tuples_inserted(relation.oid) < 1000 and pg_stat_get_blocks_fetched(relation.oid) < 100
-      and indexes.blocks_read + indexes.blocks_hit < 100 and coalesce(toast.relpages, 0) < 128
-  )
+    where index_row.indrelid = relation.oid
+) indexes
