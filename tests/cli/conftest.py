@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import forks
 import psycopg
 import pytest
 
@@ -60,15 +61,10 @@ class Commands:
         return str(path)
 
     def start(self, *arguments: str, dsn: str | None = None) -> subprocess.Popen[str]:
+        """For what happens meanwhile."""
         process = subprocess.Popen(
             [sys.executable, "-m", "dbtune", *arguments],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.home),
-                "XDG_STATE_HOME": str(self.home / "state"),
-                "DATABASE_URL": self.dsn if dsn is None else dsn,
-                **self.environment,
-            },
+            env=self._environment(dsn),
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -79,13 +75,21 @@ class Commands:
         return process
 
     def run(self, *arguments: str, dsn: str | None = None) -> Answer:
-        return self.end(self.start(*arguments, dsn=dsn))
+        done = forks.run(arguments, env=self._environment(dsn), cwd=self.home, timeout=PATIENCE_S)
+        return _sound(Answer(done.returncode, done.stdout, done.stderr), arguments)
 
     def end(self, process: subprocess.Popen[str]) -> Answer:
         out, err = process.communicate(timeout=PATIENCE_S)
-        assert "Traceback" not in err or "--debug" in str(process.args), err
-        assert "unexpectedly" not in err, err
-        return Answer(process.returncode, out, err)
+        return _sound(Answer(process.returncode, out, err), process.args)
+
+    def _environment(self, dsn: str | None) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "DATABASE_URL": self.dsn if dsn is None else dsn,
+            **self.environment,
+        }
 
     def json(self, *arguments: str, dsn: str | None = None) -> Answer:
         return self.run(*arguments, "--format", "json", dsn=dsn)
@@ -121,6 +125,12 @@ class Commands:
 
     def runs(self) -> list[dict[str, Any]]:
         return list(self.json("history").document["runs"])
+
+
+def _sound(answer: Answer, arguments: Any) -> Answer:
+    assert "Traceback" not in answer.err or "--debug" in str(arguments), answer.err
+    assert "unexpectedly" not in answer.err, answer.err
+    return answer
 
 
 @pytest.fixture

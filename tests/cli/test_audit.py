@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import forks
 import psycopg
 import pytest
 import redis
@@ -33,9 +33,7 @@ analyze
 
 
 def dbtune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dbtune", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
-    )
+    return forks.run(arguments)
 
 
 def audited(*arguments: str | Path) -> dict[str, Any]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
+
+import forks
 
 from dbtune.app.baseline import capture
 from dbtune.app.targets import OpenTargets
 
 
 def dbtune(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dbtune", "baseline", *arguments],
-        cwd=directory, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return forks.run(["baseline", *arguments], cwd=directory)
 
 
 def test_two_captures_are_compared_and_reported(database: str, tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+import forks
 import psycopg
 import pytest
 
@@ -26,10 +26,7 @@ PLAN = """
 
 def dbtune(*arguments: str, stdin: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    return subprocess.run(
-        [sys.executable, "-m", "dbtune", "explain", *arguments],
-        input=stdin, capture_output=True, text=True, check=False, timeout=60, cwd=cwd, env=environment,
-    )  # fmt: skip
+    return forks.run(["explain", *arguments], input=stdin, cwd=cwd, env=environment)
 
 
 @pytest.fixture
