@@ -1,0 +1,256 @@
+"""How large an index would be once built, and how high: PostgreSQL's own arithmetic, on the planner's statistics.
+
+Figures are those of nbtsort.c, nbtdedup.c and hashpage.c (PostgreSQL 13 to 18, blocks of 8 kB). B-trees are reckoned
+tuple by tuple; GIN, GiST and SP-GiST roughly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+BLOCK = 8192
+_LINE_POINTER = 4
+_TID = 6
+_USABLE = BLOCK - 24 - 16 - 2 * _LINE_POINTER
+"""A page without header, special space, the high key's line pointer and the one that PageGetFreeSpace sets aside."""
+_LONGEST_POSTING = (BLOCK // 10) // 8 * 8 - _LINE_POINTER
+"""maxpostingsize of a build."""
+_INNER_FILL = 70
+LEAF_FILL = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A column of an index. `distinct` counts values, `common` are the shares of the most common ones.
+
+    `widths` are those of a sample of values, where it is known; `can_merge` says that equal values are the same bytes.
+    """
+
+    length: int
+    alignment: int
+    width: float
+    null_frac: float = 0.0
+    distinct: float = 200.0
+    common: tuple[float, ...] = ()
+    widths: tuple[int, ...] = ()
+    can_merge: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """`pages` with the metapage; `height` counts the levels above the leaves (B-tree only)."""
+
+    pages: int
+    height: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return self.pages * BLOCK
+
+
+def btree(
+    rows: float,
+    keys: Sequence[Attribute],
+    include: Sequence[Attribute] = (),
+    *,
+    unique: bool = False,
+    distinct: float | None = None,
+    fill: int = LEAF_FILL,
+    deduplicate: bool = True,
+) -> Size:
+    """`distinct` combinations of the keys, where somebody has counted them; else the keys are taken as independent."""
+    if rows < 1:
+        return Size(1)
+    attributes = [*keys, *include]
+    size = _tuple_bytes(attributes)
+    merges = deduplicate and not unique and not include and all(key.can_merge for key in keys)
+    if merges:
+        count, total, extra = _merged(rows, keys, size, distinct or _combinations(rows, keys))
+    else:
+        count, total, extra = rows, rows * (size + _LINE_POINTER), 0.0
+    each = total / count
+    # A page is full at its fill factor, or when the next tuple does not fit; its last tuple moves to the next page.
+    kept_free = max(BLOCK * (100 - fill) // 100 - extra, each + 4)
+    per_page = (_USABLE - kept_free) / each
+    if not merges and all(attribute.length > 0 or len(set(attribute.widths)) == 1 for attribute in attributes):
+        per_page = math.floor(per_page)
+    else:
+        per_page -= 0.5
+    leaves = max(math.ceil(count / max(per_page, 1.0)), 1)
+    return _with_levels(leaves, _pivot_bytes(leaves, rows, keys))
+
+
+def height_of(pages: int, keys: Sequence[Attribute], rows: float) -> int:
+    """The height of an existing B-tree of so many pages."""
+    if pages <= 2:
+        return 0
+    leaves, pivot = pages - 1, _pivot_bytes(pages, rows, keys)
+    # Not all of its pages are leaves.
+    while leaves > 1 and _with_levels(leaves, pivot).pages > pages:
+        leaves -= max((_with_levels(leaves, pivot).pages - pages), 1)
+    return _with_levels(max(leaves, 1), pivot).height
+
+
+def hash_index(rows: float, key: Attribute) -> Size:
+    """Buckets for 75 % full pages of 20 bytes a row, rounded as _hash_spareindex does, and overflow of common keys."""
+    wanted = max(math.ceil(rows / 307), 2)
+    power = math.ceil(math.log2(wanted))
+    buckets = 2**power
+    if power >= 10:
+        quarter = 2 ** (power - 1) // 4
+        buckets = 2 ** (power - 1) + math.ceil((wanted - 2 ** (power - 1)) / quarter) * quarter
+    per_page = (BLOCK - 24 - 16) // 20
+    load = rows / buckets
+    overflow = sum(max((share * rows) / per_page - 0.5, 0.0) for share in key.common)
+    rest = max(1.0 - sum(key.common) - key.null_frac, 0.0)
+    others = max(key.distinct - len(key.common), 1.0)
+    run = rest * rows / others
+    if run > per_page:
+        overflow += others * (run / per_page - 0.5)
+    elif load > per_page - 3 * math.sqrt(load * max(run, 1.0)):
+        overflow += buckets * 0.1
+    return Size(math.ceil(buckets + overflow) + 2 + math.ceil(overflow / 32768))
+
+
+def gin(rows: float, elements: float, distinct: float, width: float) -> Size:
+    """`elements` a row, of which `distinct` differ: a compressed posting list takes about two bytes an entry."""
+    entries = max(min(distinct, rows * elements), 1.0)
+    per_entry = rows * elements / entries
+    posting = 6.0 if per_entry <= 1 else per_entry * 2.2 if per_entry < 1000 else per_entry * 1.6
+    leaf_bytes = entries * (_aligned(8 + width) + posting + _LINE_POINTER)
+    return Size(2 + math.ceil(leaf_bytes / (BLOCK * 0.8)))
+
+
+def gist(rows: float, attributes: Sequence[Attribute]) -> Size:
+    each = _tuple_bytes(attributes) + _LINE_POINTER
+    return Size(1 + math.ceil(rows * each / (BLOCK * 0.75)))
+
+
+def brin(heap_pages: int, attributes: Sequence[Attribute], pages_per_range: int = 128) -> Size:
+    """A tuple for each range of the table's pages, holding a minimum and a maximum."""
+    ranges = max(math.ceil(heap_pages / pages_per_range), 1)
+    each = _aligned(16 + 2 * sum(attribute.width for attribute in attributes)) + _LINE_POINTER
+    return Size(2 + math.ceil(ranges * each / 8152) + ranges // 1360)
+
+
+def _tuple_bytes(attributes: Sequence[Attribute]) -> float:
+    """The mean length of an index tuple, aligned, over tuples with and without nulls."""
+    nulls = 1 - math.prod(1 - attribute.null_frac for attribute in attributes)
+    whole = _data_bytes(8, attributes)
+    if nulls == 0:
+        return whole
+    # A bitmap of nulls takes 4 bytes, and what is null takes none.
+    present = [attribute for attribute in attributes if attribute.null_frac < 0.5]
+    return (1 - nulls) * whole + nulls * max(_data_bytes(16, present), 16)
+
+
+def _data_bytes(start: int, attributes: Sequence[Attribute]) -> float:
+    varying = [attribute for attribute in attributes if attribute.length < 0]
+    if len(varying) == 1 and varying[0].widths:
+        sample = varying[0].widths
+        return sum(_laid_out(start, attributes, width) for width in sample) / len(sample)
+    if not varying:
+        return _laid_out(start, attributes, 0)
+    return sum(_laid_out(start, attributes, None, shift) for shift in range(8)) / 8
+
+
+def _laid_out(start: int, attributes: Sequence[Attribute], width: float | None, shift: int = 0) -> float:
+    """One tuple; `width` is that of the only varying column, `shift` spreads where the end of the tuple falls."""
+    at = float(start)
+    for attribute in attributes:
+        length = attribute.length if attribute.length > 0 else attribute.width if width is None else width
+        # Short values have a header of one byte and no alignment.
+        if attribute.length > 0 or length > 126:
+            at = _aligned(at, attribute.alignment)
+        at += length
+    return _aligned(at + shift - 3.5) if width is None else _aligned(at)
+
+
+def _merged(rows: float, keys: Sequence[Attribute], base: float, distinct: float) -> tuple[float, float, float]:
+    """Tuples, bytes with their line pointers, and what a posting list adds to a tuple, on average."""
+    groups = _groups(rows, keys, distinct)
+    tuples = total = extra = 0.0
+    for number, run in groups:
+        count, size = _run_bytes(run, base)
+        tuples += number * count
+        total += number * size
+        extra += number * (size - count * (base + _LINE_POINTER))
+    return tuples, total, extra / tuples
+
+
+def _groups(rows: float, keys: Sequence[Attribute], distinct: float) -> Iterable[tuple[float, float]]:
+    """(how many keys, rows of each): the common values by themselves, the others spread as chance spreads them."""
+    rest, others = rows, distinct
+    if len(keys) == 1:
+        key = keys[0]
+        yield from ((1.0, share * rows) for share in (*key.common, key.null_frac) if share * rows >= 1)
+        rest = max(1 - sum(key.common) - key.null_frac, 0.0) * rows
+        others = max(distinct - len(key.common), 0.0)
+    if rest < 1 or others < 1:
+        return
+    mean = rest / others
+    if mean <= 1.0001:
+        yield (rest, 1.0)
+    elif mean > 50:
+        yield (others, mean)
+    else:
+        yield from _spread(others, mean)
+
+
+def _spread(number: float, mean: float) -> Iterable[tuple[float, float]]:
+    """A Poisson distribution without zero, of that mean: how often a key comes 1, 2, 3 … times."""
+    rate = mean
+    for _ in range(60):
+        rate = mean * (1 - math.exp(-rate))
+    rate = max(rate, 1e-6)
+    weight = math.exp(-rate) / (1 - math.exp(-rate))
+    for run in range(1, int(mean + 12 * math.sqrt(mean)) + 2):
+        weight *= rate / run
+        yield (number * weight, float(run))
+
+
+def _run_bytes(run: float, base: float) -> tuple[float, float]:
+    """Tuples and bytes that `run` rows of one key take: posting lists as long as may be, and what is left."""
+    most = max(int((_LONGEST_POSTING // 8 * 8 - base) // _TID), 1)
+    if run < 2:
+        return run, run * (base + _LINE_POINTER)
+    full, left = divmod(run, most)
+    size = full * (_aligned(base + most * _TID) + _LINE_POINTER)
+    if left >= 2:
+        return full + 1, size + _aligned(base + left * _TID) + _LINE_POINTER
+    return full + left, size + left * (base + _LINE_POINTER)
+
+
+def _combinations(rows: float, keys: Sequence[Attribute]) -> float:
+    """How many combinations of independent columns occur among so many rows."""
+    possible = math.prod(max(min(key.distinct + (key.null_frac > 0), rows), 1.0) for key in keys)
+    if len(keys) == 1 or possible > rows * 1e6:
+        return min(possible, rows)
+    return max(possible * -math.expm1(-rows / possible), 1.0)
+
+
+def _pivot_bytes(leaves: int, rows: float, keys: Sequence[Attribute]) -> float:
+    """A key of the upper levels: only as many columns as tell two leaves apart, else the row's address as well."""
+    distinct, kept = 1.0, list[Attribute]()
+    for key in keys:
+        kept.append(key)
+        distinct *= max(key.distinct, 1.0)
+        if distinct >= min(leaves * 20, rows):
+            return _tuple_bytes(kept) + _LINE_POINTER
+    return _tuple_bytes(kept) + (8 if distinct < rows else 0) + _LINE_POINTER
+
+
+def _with_levels(leaves: int, pivot: float) -> Size:
+    fan_out = max(1 + math.floor((_USABLE - BLOCK * (100 - _INNER_FILL) // 100 - 12) / pivot), 2)
+    pages, level, height = leaves, leaves, 0
+    while level > 1:
+        level = math.ceil(level / fan_out)
+        pages += level
+        height += 1
+    return Size(pages + 1, height)
+
+
+def _aligned(at: float, to: int = 8) -> float:
+    return math.ceil(at / to) * to
