@@ -34,6 +34,9 @@ cross join lateral (
     from pg_options_to_table(relation.reloptions)
 ) own
 where relation.relkind in ('r', 'm', 't') and relation.relfrozenxid <> '0'
+  -- Only a table with limits of its own has to be asked for them.
+  and (relation.reloptions is not null or age(relation.relfrozenxid) > limits.freeze_max_age
+       or mxid_age(relation.relminmxid) > limits.multixact_freeze_max_age)
   and (age(relation.relfrozenxid) > least(limits.freeze_max_age, own.freeze_max_age)
        or mxid_age(relation.relminmxid)
           > least(limits.multixact_freeze_max_age, own.multixact_freeze_max_age))

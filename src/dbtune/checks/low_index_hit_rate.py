@@ -13,18 +13,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbtune.checks.check import Audited, Check, Verdicts
-from dbtune.checks.hit_rate import rate_finding
-from dbtune.checks.table_activity import TableActivity
+from dbtune.checks.hit_rate import PageHits, rate_finding
 
 LEAST_SHARE = 0.95
 """pg-extras' limit for indexes."""
 
 
-def judge(rows: Sequence[TableActivity], server: Audited) -> Verdicts:
+def judge(rows: Sequence[PageHits], server: Audited) -> Verdicts:
     """One finding for the whole database, with the tables whose indexes read most."""
-    yield from rate_finding(
-        CHECK, server.database, LEAST_SHARE, {row.full_name: (row.index_hit, row.index_read) for row in rows}
-    )
+    yield from rate_finding(CHECK, server.database, LEAST_SHARE, [row for row in rows if row.is_index])
 
 
-CHECK = Check("PG010", "low-index-hit-rate", "warning", "audit_tables", TableActivity, judge)
+CHECK = Check("PG010", "low-index-hit-rate", "warning", "audit_hits", PageHits, judge)

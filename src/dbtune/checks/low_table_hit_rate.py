@@ -13,18 +13,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbtune.checks.check import Audited, Check, Verdicts
-from dbtune.checks.hit_rate import rate_finding
-from dbtune.checks.table_activity import TableActivity
+from dbtune.checks.hit_rate import PageHits, rate_finding
 
 LEAST_SHARE = 0.99
 """PgHero's, pg-extras' and Heroku's limit for tables."""
 
 
-def judge(rows: Sequence[TableActivity], server: Audited) -> Verdicts:
+def judge(rows: Sequence[PageHits], server: Audited) -> Verdicts:
     """One finding for the whole database, with the tables that read most."""
-    yield from rate_finding(
-        CHECK, server.database, LEAST_SHARE, {row.full_name: (row.heap_hit, row.heap_read) for row in rows}
-    )
+    yield from rate_finding(CHECK, server.database, LEAST_SHARE, [row for row in rows if not row.is_index])
 
 
-CHECK = Check("PG009", "low-table-hit-rate", "warning", "audit_tables", TableActivity, judge)
+CHECK = Check("PG009", "low-table-hit-rate", "warning", "audit_hits", PageHits, judge)

@@ -12,3 +12,4 @@ class Memory:
     shared_buffers_bytes: int
     cache_bytes: int
     database_bytes: int
+    max_wal_bytes: int

@@ -16,6 +16,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from dbtune.checks.check import Audited, Check, Verdicts
@@ -123,8 +124,8 @@ def _step_column(column: str) -> str | Mapping[str, str]:
 def _free_name(row: ForeignKey) -> str:
     """As PostgreSQL would call it, unless an index that does not help has that name already."""
     base = "_".join((row.table, *row.columns))
-    candidates = (shorten(base, suffix) for suffix in ("_idx", "_fk_idx", *(f"_fk_idx{n}" for n in range(1, 100))))
-    return next(name for name in candidates if name not in row.index_names)
+    suffixes = chain(("_idx", "_fk_idx"), (f"_fk_idx{number}" for number in count(1)))
+    return next(name for name in (shorten(base, suffix) for suffix in suffixes) if name not in row.index_names)
 
 
 CHECK = Check("PG007", "missing-foreign-key-index", "warning", "audit_foreign_keys", ForeignKey, judge)

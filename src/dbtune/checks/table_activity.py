@@ -43,13 +43,9 @@ class TableActivity:
     inserted_since_vacuum: int
     vacuumed_s_ago: float | None
     analyzed_s_ago: float | None
-    heap_read: int
-    heap_hit: int
     index_count: int
     has_primary_key: bool
     candidate_key: str | None
-    index_read: int
-    index_hit: int
     indexes_bytes: int
     replica_identity: str
     vacuum_threshold: float

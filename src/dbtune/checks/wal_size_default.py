@@ -10,9 +10,9 @@ softly, and so the time of recovery.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dbtune.checks.check import Audited, Check, Verdicts
+from dbtune.checks.memory import Memory
 from dbtune.checks.settings import advise
 from dbtune.core.units import format_size
 
@@ -21,15 +21,7 @@ ADVISED = "4GB"
 """PgTune's figure for a web application."""
 
 
-@dataclass(frozen=True, slots=True)
-class WalSize:
-    """`database_bytes` by relpages, as of the last VACUUM or ANALYZE."""
-
-    max_wal_bytes: int
-    database_bytes: int
-
-
-def judge(rows: Sequence[WalSize], server: Audited) -> Verdicts:
+def judge(rows: Sequence[Memory], server: Audited) -> Verdicts:
     """At most the default, while the database is larger than that."""
     for row in rows:
         if row.max_wal_bytes <= DEFAULT_BYTES < row.database_bytes:
@@ -43,4 +35,4 @@ def judge(rows: Sequence[WalSize], server: Audited) -> Verdicts:
             )
 
 
-CHECK = Check("PG153", "wal-size-default", "info", "audit_wal_size", WalSize, judge)
+CHECK = Check("PG153", "wal-size-default", "info", "audit_memory", Memory, judge)
