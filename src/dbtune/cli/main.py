@@ -33,6 +33,10 @@ COMMANDS = {
         "explain:explain",
         "Show one statement's plan as a tree, and what it tells: where the time goes, why, and what to try.",
     ),
+    "invalidate": (
+        "invalidate:invalidate",
+        "Remove what is stale from the cache: by event, key, tag or pattern.",
+    ),
     "schema": ("validate:schema", "Print the JSON Schema of playbooks, for editors."),
 }
 

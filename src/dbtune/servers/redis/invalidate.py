@@ -1,0 +1,258 @@
+"""Removing what is stale, in an order that no warm-up under way can undo (`dbtune.cache.generations`).
+
+The generation is raised for all tags and patterns before any key is looked for; a key that is named gets its tombstone
+before it goes. Nothing is lost when this ends at any moment: a key leaves its tag only after it is gone, so that doing
+it again does the rest. Chunks are so small that others hardly wait.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from redis import exceptions
+
+from dbtune.cache.patterns import is_own
+from dbtune.cache.rules import Stale
+from dbtune.cache.tags import tag_key
+from dbtune.core.errors import ChangeFailed
+from dbtune.core.invalidation import Removal
+from dbtune.core.progress import Progress, silent
+from dbtune.servers.redis.errors import server_error, translated
+from dbtune.servers.redis.marks import Marks
+from dbtune.servers.redis.nodes import Nodes
+from dbtune.servers.redis.removals import added, counted, refused, samples, shown
+from dbtune.servers.redis.wire import CHUNK_KEYS, Reply
+
+SCAN_COUNT = 1000
+"""The knee: more a call stalls others, less costs round trips (measured: 1.9 ms for the worst call)."""
+WEIGHED = 100
+"""Keys of a step whose memory is asked for; the others are taken to weigh the same."""
+
+FORGET_MEMBERS = """
+local gone = 0
+for place = 1, #ARGV, 2 do
+  if redis.call('ZSCORE', KEYS[1], ARGV[place]) == ARGV[place + 1] then
+    gone = gone + redis.call('ZREM', KEYS[1], ARGV[place])
+  end
+end
+return gone
+"""
+"""KEYS: a tag. ARGV: members, each with the score that was read. Who was filed anew meanwhile stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How much one invalidation may remove: so many `keys`, and such a `share` of the keyspace.
+
+    Without a share of its own, a pattern may match half of the keyspace or `small` keys, whichever is more.
+    """
+
+    keys: int = 1_000_000
+    share: float | None = None
+    small: int = 10_000
+
+    def share_of(self, keyspace: int, *, matched: bool) -> float:
+        """How many keys the share comes to."""
+        if self.share is None:
+            return max(self.small, 0.5 * keyspace) if matched else float("inf")
+        return self.share * keyspace
+
+
+class TooMany(ChangeFailed):
+    """More keys than the caps allow; nothing was removed."""
+
+
+class Invalidation:
+    """Raises TooMany before anything is removed, and TargetError for a server that is lost or a replica."""
+
+    def __init__(
+        self, nodes: Nodes, caps: Caps | None = None, *, dry_run: bool = False, progress: Progress = silent
+    ) -> None:
+        self._nodes, self._caps, self._dry_run, self._progress = nodes, caps or Caps(), dry_run, progress
+        with translated("counting the keys"):
+            self.keyspace = sum(int(node.dbsize()) for node in nodes.primaries())
+
+    def run(self, stale: Stale) -> tuple[Removal, ...]:
+        """Rows in the order keys, tags, patterns. Everything is counted before the first key goes."""
+        marks = Marks(self._nodes)
+        rows = self._run(stale, marks)
+        if isinstance(marks.refusal, exceptions.OutOfMemoryError):
+            # Now there is room for the marks. What a warm-up brought back meanwhile goes behind them.
+            marks = Marks(self._nodes)
+            again = self._run(stale, marks)
+            rows = [replace(added(one, more), skipped=one.skipped) for one, more in zip(rows, again, strict=True)]
+        return tuple(_told(row, marks) for row in rows)
+
+    def tags_like(self, pattern: bytes) -> tuple[str, ...]:
+        """The tags that there are whose name matches."""
+        prefix = tag_key("")
+        found = self._scan(prefix + pattern, own=True)
+        return tuple(sorted(name.removeprefix(prefix).decode(errors="replace") for name in found))
+
+    def _run(self, stale: Stale, marks: Marks) -> list[Removal]:
+        sizes = {tag: self._size(tag) for tag in stale.tags}
+        named = len(stale.keys) + sum(size for size in sizes.values() if isinstance(size, int))
+        self._check(named)
+        if self._dry_run:
+            return [*self._look(stale, sizes)]
+        marks.raise_generation(stale)
+        clock = time.monotonic()
+        matches = {pattern: self._scan(pattern) for pattern in stale.patterns}
+        scan_s = (time.monotonic() - clock) / max(1, len(matches))
+        self._check(sum(map(len, matches.values())), matched=True)
+        self._check(named + sum(map(len, matches.values())))
+        rows = self._keys(stale.keys, marks)
+        rows += [self._tag(tag, size, marks) for tag, size in sizes.items()]
+        for pattern, found in matches.items():
+            row = self._pattern(pattern, found, marks)
+            rows.append(replace(row, duration_s=row.duration_s + scan_s))
+        return rows
+
+    # --- what there is
+
+    def _scan(self, pattern: bytes, *, own: bool = False) -> list[bytes]:
+        """Every key that matches and was there all the time. A cluster that moved slots meanwhile is scanned again."""
+        found: dict[bytes, None] = {}
+        while True:
+            slots = self._nodes.slots()
+            for node in self._nodes.primaries():
+                cursor = -1
+                while cursor:
+                    with translated(f"looking for {shown(pattern)}"):
+                        cursor, keys = node.scan(max(cursor, 0), match=pattern, count=SCAN_COUNT)
+                    names = (key for key in keys if isinstance(key, bytes))
+                    found.update(dict.fromkeys(key for key in names if own or not is_own(key)))
+                    if len(found) > self._caps.keys:
+                        self._check(len(found), "more than ")
+                self._progress(f"{len(found):,} keys match {shown(pattern)}")
+            if self._nodes.slots() == slots:
+                return list(found)
+
+    def _size(self, tag: str) -> int | exceptions.ResponseError:
+        (reply,) = self._nodes.send([(tag_key(tag), (b"ZCARD", tag_key(tag)))])
+        return reply if isinstance(reply, exceptions.ResponseError) else _number(reply)
+
+    def _check(self, count: int, more: str = "", *, matched: bool = False) -> None:
+        """Raises TooMany; a dry run only counts."""
+        too_many, most = count > self._caps.keys, self._caps.share_of(self.keyspace, matched=matched)
+        if self._dry_run or not (too_many or count > most):
+            return
+        cap = f"{self._caps.keys:,}" if too_many else f"{self._caps.share or 0.5:.0%} of the keyspace"
+        raise TooMany(
+            f"{more}{count:,} of {self.keyspace:,} keys would go, above the cap of {cap}; nothing was removed",
+            hint=f"look with --dry-run; --max-{'keys' if too_many else 'share'} raises the cap",
+        )
+
+    # --- what would go
+
+    def _look(self, stale: Stale, sizes: Mapping[str, int | exceptions.ResponseError]) -> Sequence[Removal]:
+        """Neither MEMORY USAGE nor SCAN moves the server's hits and misses, as EXISTS would; a tag adds three hits."""
+        rows = []
+        weights = self._weights(stale.keys)
+        for key in stale.keys:
+            name = f"key {shown(key)}"
+            there = key in weights
+            rows.append(Removal(name, int(there), weights.get(key, 0), int(not there), sample=samples([key][:there])))
+        rows += [self._look_at_tag(tag, size) for tag, size in sizes.items()]
+        for pattern in stale.patterns:
+            clock = time.monotonic()
+            row = self._weighed(Removal(f"pattern {shown(pattern)}"), found := self._scan(pattern), len(found))
+            rows.append(replace(row, duration_s=time.monotonic() - clock))
+        return rows
+
+    def _look_at_tag(self, tag: str, size: int | exceptions.ResponseError) -> Removal:
+        row = Removal(_tag_name(tag))
+        if isinstance(size, exceptions.ResponseError):
+            return refused(replace(row, failed=1), size)
+        key, now = tag_key(tag), b"%d" % (time.time() * 1000)
+        living, keys = self._nodes.send(
+            [(key, (b"ZCOUNT", key, now, b"+inf")), (key, (b"ZREVRANGE", key, b"0", b"%d" % (WEIGHED - 1)))]
+        )
+        found = self._weighed(row, keys if isinstance(keys, list) else [], _number(living))
+        return replace(found, skipped=size - found.keys)
+
+    def _weighed(self, row: Removal, keys: Sequence[bytes], count: int) -> Removal:
+        weights = self._weights(keys[:WEIGHED])
+        size = sum(weights.values()) / len(weights) * count if weights else 0
+        return replace(row, keys=count, size_bytes=round(size), sample=samples(keys))
+
+    def _weights(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Bytes of those that are there; nothing where the user may not ask."""
+        replies = self._nodes.send([(key, (b"MEMORY", b"USAGE", key)) for key in keys])
+        return {key: reply for key, reply in zip(keys, replies, strict=True) if isinstance(reply, int)}
+
+    # --- what goes
+
+    def _keys(self, keys: Sequence[bytes], marks: Marks) -> list[Removal]:
+        rows = []
+        for start in range(0, len(keys), CHUNK_KEYS):
+            clock, chunk = time.monotonic(), keys[start : start + CHUNK_KEYS]
+            weights = self._weights(chunk)
+            marks.bury(chunk)
+            replies = self._nodes.send([(key, (b"UNLINK", key)) for key in chunk])
+            each_s = (time.monotonic() - clock) / len(chunk)
+            for key, reply in zip(chunk, replies, strict=True):
+                row = replace(counted(f"key {shown(key)}", [reply], [key]), duration_s=each_s)
+                rows.append(replace(row, size_bytes=weights.get(key, 0) if row.keys else 0))
+        return rows
+
+    def _tag(self, tag: str, size: int | exceptions.ResponseError, marks: Marks) -> Removal:
+        """As many members as there were: what is filed from now on comes from a later snapshot."""
+        clock, row = time.monotonic(), Removal(_tag_name(tag))
+        if isinstance(size, exceptions.ResponseError):
+            return refused(replace(row, failed=1), size)
+        done, key = 0, tag_key(tag)
+        while done < size and not row.failed:
+            most = b"%d" % (min(CHUNK_KEYS, size - done) - 1)
+            (members,) = self._nodes.send([(key, (b"ZRANGE", key, b"0", most, b"WITHSCORES"))])
+            if not isinstance(members, list) or not members:
+                break
+            row = added(row, self._unlink(row, members[::2], marks))
+            done += len(members) // 2
+            if not row.failed:
+                (left,) = self._nodes.send([(key, (b"EVAL", FORGET_MEMBERS.encode(), b"1", key, *members))])
+                row = refused(row, left) if isinstance(left, exceptions.ResponseError) else row
+            self._progress(f"{row.keys:,} keys of {row.name} are gone", done / size)
+        return replace(row, duration_s=time.monotonic() - clock)
+
+    def _pattern(self, pattern: bytes, found: Sequence[bytes], marks: Marks) -> Removal:
+        clock, row = time.monotonic(), Removal(f"pattern {shown(pattern)}")
+        for start in range(0, len(found), CHUNK_KEYS):
+            row = added(row, self._unlink(row, found[start : start + CHUNK_KEYS], marks))
+            self._progress(f"{row.keys:,} keys of {row.name} are gone", start / len(found))
+            if row.failed:
+                break
+        return replace(row, duration_s=time.monotonic() - clock)
+
+    def _unlink(self, so_far: Removal, keys: Sequence[bytes], marks: Marks) -> Removal:
+        """One UNLINK for all; in a cluster one each, behind tombstones, as no script there sees the generation."""
+        weights = {} if so_far.keys else self._weights(keys[:WEIGHED])
+        mean = sum(weights.values()) / len(weights) if weights else so_far.size_bytes / max(so_far.keys, 1)
+        if self._nodes.is_cluster:
+            marks.bury(keys)
+            replies: list[Reply] = self._nodes.send([(key, (b"UNLINK", key)) for key in keys])
+        else:
+            replies = self._nodes.send([(keys[0], (b"UNLINK", *keys))])
+        row = counted(so_far.name, replies, keys)
+        return replace(row, size_bytes=round(mean * row.keys))
+
+
+def _told(row: Removal, marks: Marks) -> Removal:
+    """The keys may be gone, and yet it is not done."""
+    if marks.refusal is None or row.error:
+        return row
+    told = server_error(marks.refusal, "leaving a mark")
+    error = f"{told.message}: warm-ups that are under way do not know, and may bring older values back"
+    return replace(
+        row, error=error, hint="allow dbtune its own keys, ~dbtune:*, with SET and EVAL, and memory for them"
+    )
+
+
+def _tag_name(tag: str) -> str:
+    return f"tag {tag}"
+
+
+def _number(reply: Reply) -> int:
+    return reply if isinstance(reply, int) else 0

@@ -1,0 +1,144 @@
+"""One server, or all primaries of a cluster, under the same three questions: who there is, who has this key, send."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import redis
+from redis import exceptions
+
+from dbtune.cache.slots import slot
+from dbtune.core.errors import Unreachable
+from dbtune.servers.redis.errors import connection_error, describe_target, translated
+from dbtune.servers.redis.session import CONNECT_TIMEOUT_S, connect
+from dbtune.servers.redis.wire import CHUNK_KEYS, Reply, borrowed, packed
+
+REDIRECTIONS = 5
+"""How often a command is sent after a slot that moves (redis-py tries sixteen times, with pauses)."""
+
+Command = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OneServer:
+    client: redis.Redis
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether a command may name keys of one slot only."""
+        return False
+
+    def primaries(self) -> Sequence[redis.Redis]:
+        """Every server that holds keys, each once."""
+        return (self.client,)
+
+    def slots(self) -> object:
+        """Who serves which slots: equal as long as nothing moves."""
+        return None
+
+    def send(self, commands: Sequence[tuple[bytes, Command]]) -> list[Reply]:
+        """The replies in the order of the commands, each sent to the server of its key, errors among them."""
+        return pipelined(self.client, [command for _, command in commands])
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Commands are grouped by node; what a node redirects is sent once more to where it points."""
+
+    client: redis.RedisCluster
+
+    @property
+    def is_cluster(self) -> bool:
+        return True
+
+    def primaries(self) -> Sequence[redis.Redis]:
+        # Slots may have moved since: who has none now has no keys.
+        self.client.nodes_manager.initialize()
+        return [self.client.get_redis_connection(node) for node in self.client.get_primaries()]  # type: ignore[no-untyped-call]
+
+    def slots(self) -> object:
+        self.client.nodes_manager.initialize()
+        return {number: nodes[0].name for number, nodes in self.client.nodes_manager.slots_cache.items()}
+
+    def send(self, commands: Sequence[tuple[bytes, Command]]) -> list[Reply]:
+        replies: dict[int, Reply] = {}
+        waiting = list(range(len(commands)))
+        for _ in range(REDIRECTIONS):
+            moved = []
+            for name, places in self._by_node(commands, waiting).items():
+                found = pipelined(self._connection(name), [commands[place][1] for place in places])
+                for place, reply in zip(places, found, strict=True):
+                    replies[place] = self._asked(reply, commands[place][1])
+                    if isinstance(replies[place], exceptions.MovedError):
+                        moved.append(place)
+            if not moved:
+                break
+            self.client.nodes_manager.initialize()
+            waiting = moved
+        return [replies[place] for place in range(len(commands))]
+
+    def _by_node(self, commands: Sequence[tuple[bytes, Command]], places: Sequence[int]) -> Mapping[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for place in places:
+            node = self.client.nodes_manager.get_node_from_slot(slot(commands[place][0]))
+            found.setdefault(node.name, []).append(place)
+        return found
+
+    def _connection(self, name: str) -> redis.Redis:
+        node = self.client.get_node(node_name=name)  # type: ignore[no-untyped-call]
+        if node is None:
+            raise Unreachable(f"{name} is no node of the cluster any more", hint="run it again")
+        return self.client.get_redis_connection(node)
+
+    def _asked(self, reply: Reply, command: Command) -> Reply:
+        """A slot that is being moved: its new node answers once it is told that we were sent there."""
+        if not isinstance(reply, exceptions.AskError):
+            return reply
+        node = self.client.get_node(host=reply.host, port=reply.port)  # type: ignore[no-untyped-call]
+        if node is None:
+            self.client.nodes_manager.initialize()
+            return exceptions.MovedError(f"{reply.slot_id} {reply.host}:{reply.port}")
+        return pipelined(self.client.get_redis_connection(node), [(b"ASKING",), command])[1]
+
+
+Nodes = OneServer | Cluster
+
+
+@contextlib.contextmanager
+def opened_nodes(url: str) -> Iterator[Nodes]:
+    """A server, or the whole cluster when the server named is one of its nodes. Raises what `connect` raises."""
+    client = connect(url)
+    with contextlib.closing(client):
+        if isinstance(client, redis.RedisCluster):
+            yield Cluster(client)
+            return
+        if not _is_node(client):
+            yield OneServer(client)
+            return
+    try:
+        whole = redis.RedisCluster.from_url(
+            url, client_name="dbtune", decode_responses=False, protocol=2, socket_connect_timeout=CONNECT_TIMEOUT_S
+        )
+    except (redis.RedisError, exceptions.RedisClusterException) as error:
+        raise connection_error(error, describe_target(url)) from error
+    with contextlib.closing(whole):
+        yield Cluster(whole)
+
+
+def pipelined(client: redis.Redis, commands: Sequence[Command]) -> list[Reply]:
+    """The replies in order, errors among them; at most a thousand commands are under way."""
+    replies: list[Reply] = []
+    with translated("talking to the server"), borrowed(client) as wire:
+        for start in range(0, len(commands), CHUNK_KEYS):
+            replies += wire.send([packed(*command) for command in commands[start : start + CHUNK_KEYS]])
+    return replies
+
+
+def _is_node(client: redis.Redis) -> bool:
+    try:
+        return bool(client.info("cluster").get("cluster_enabled"))
+    except exceptions.ResponseError:
+        # Who may not ask is told by the first redirection.
+        return False
