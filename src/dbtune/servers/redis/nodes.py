@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 from redis import exceptions
@@ -13,7 +14,7 @@ from dbtune.cache.slots import slot
 from dbtune.core.errors import Unreachable
 from dbtune.servers.redis.errors import connection_error, describe_target, translated
 from dbtune.servers.redis.session import CONNECT_TIMEOUT_S, connect
-from dbtune.servers.redis.wire import CHUNK_KEYS, Reply, borrowed, packed
+from dbtune.servers.redis.wire import CHUNK_KEYS, Reply, packed
 
 REDIRECTIONS = 5
 """How often a command is sent after a slot that moves (redis-py tries sixteen times, with pauses)."""
@@ -128,12 +129,34 @@ def opened_nodes(url: str) -> Iterator[Nodes]:
 
 
 def pipelined(client: redis.Redis, commands: Sequence[Command]) -> list[Reply]:
-    """The replies in order, errors among them; at most a thousand commands are under way."""
+    """The replies in order, errors among them; at most a thousand commands are under way.
+
+    Over redis-py's own connection, which keeps TLS and passwords, and makes a dropped one anew.
+    """
     replies: list[Reply] = []
-    with translated("talking to the server"), borrowed(client) as wire:
+    with translated("talking to the server"), _borrowed(client) as connection:
         for start in range(0, len(commands), CHUNK_KEYS):
-            replies += wire.send([packed(*command) for command in commands[start : start + CHUNK_KEYS]])
+            chunk = commands[start : start + CHUNK_KEYS]
+            connection.send_packed_command([b"".join(packed(*command) for command in chunk)])
+            for _ in chunk:
+                try:
+                    replies.append(connection.read_response())
+                except exceptions.ResponseError as error:
+                    replies.append(error)
     return replies
+
+
+@contextlib.contextmanager
+def _borrowed(client: redis.Redis) -> Iterator[Any]:
+    """A connection of the client's pool; closed after an error in mid-stream, as replies are still to come."""
+    connection = client.connection_pool.get_connection()
+    try:
+        yield connection
+    except BaseException:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        raise
+    finally:
+        client.connection_pool.release(connection)
 
 
 def _is_node(client: redis.Redis) -> bool:
