@@ -7,7 +7,7 @@
 -- Constraints on a partitioned table are looked at on its partitions; those that PostgreSQL adds for the partitions
 -- of the *referenced* table have a parent on the same table and are left out.
 -- pg_relation_size waits for locks: it is asked only where no VACUUM or ANALYZE has looked, somebody has touched the
--- table since, and nobody locks it.
+-- table since the statistics began, and nobody locks it.
 with keys as materialized (
     select constrained.oid, constrained.conrelid, constrained.conkey, constrained.conpfeqop,
         cardinality(constrained.conkey) as length

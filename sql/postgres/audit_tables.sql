@@ -1,25 +1,36 @@
 -- Every user table that a check may have something to say about, with its counters and how vacuum treats it, in one
 -- statement. Counters are visible to every role. Small, quiet tables with a key, of which there may be thousands, are
 -- left out before anything else is asked about them.
--- Sizes come from pg_class.relpages: pg_relation_size would wait for everybody who holds a lock. It is asked only where
--- no VACUUM or ANALYZE has ever looked (after an upgrade or a restore), somebody has touched the table since, and nobody
--- locks it. `options` are the table's own storage parameters; where they say nothing, the server's settings count,
--- which stand beside them.
+-- Sizes come from pg_class.relpages: pg_relation_size would wait for everybody who holds a lock, and takes longer than
+-- all the rest. It is asked only where no VACUUM or ANALYZE has ever looked (after an upgrade) and nobody locks the
+-- table, of the thousand that were touched most. `options` are the table's own storage parameters; where they say
+-- nothing, the server's settings count, which stand beside them.
 with keyed as materialized (
     select indrelid, count(*) as count, bool_or(indisprimary) as has_primary_key from pg_index group by indrelid
 ), large_toast as materialized (
     select oid from pg_class where relkind = 't' and relpages >= 128
+), unseen as materialized (
+    select relation.oid
+    from pg_class relation
+    where relation.relpages = 0 and relation.relkind in ('r', 'm')
+      and (relation.reltuples < 0 or current_setting('server_version_num')::int < 140000)
+      and relation.oid not in (
+          select relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null
+      )
+    order by pg_stat_get_blocks_fetched(relation.oid) desc nulls last, relation.oid
+    limit 1000
+), sized as materialized (
+    select oid, pg_relation_size(oid) as size_bytes from unseen
 ), interesting as materialized (
     select
         relation.oid, relation.relname, space.nspname,
         coalesce(keyed.count, 0) as index_count,
         coalesce(keyed.has_primary_key, false) as has_primary_key,
-        relation.relpages = 0 and relation.relkind in ('r', 'm')
-            and (relation.reltuples < 0 or current_setting('server_version_num')::int < 140000)
-            and pg_stat_get_blocks_fetched(relation.oid) > 0 as is_unseen
+        sized.size_bytes
     from pg_class relation
     join pg_namespace space on space.oid = relation.relnamespace
     left join keyed on keyed.indrelid = relation.oid
+    left join sized on sized.oid = relation.oid
     where relation.relkind in ('r', 'm', 'p') and space.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
       and space.nspname not like 'pg\_toast%%' and space.nspname not like 'pg\_temp%%'
       and (
@@ -29,7 +40,7 @@ with keyed as materialized (
           or pg_stat_get_tuples_inserted(relation.oid) >= 1000 or pg_stat_get_tuples_updated(relation.oid) >= 1000
           or pg_stat_get_tuples_deleted(relation.oid) >= 1000
           or relation.reltoastrelid in (select oid from large_toast)
-          or (relation.relpages = 0 and pg_stat_get_blocks_fetched(relation.oid) >= 128)
+          or sized.size_bytes >= 1048576
       )
 )
 select
@@ -43,11 +54,7 @@ select
     greatest(relation.reltuples, 0)::bigint as estimated_rows,
     pg_stat_get_live_tuples(relation.oid) as live_rows,
     pg_stat_get_dead_tuples(relation.oid) as dead_rows,
-    relation.relpages::bigint * sizes.page_bytes + coalesce(
-        case when interesting.is_unseen and relation.oid not in (
-            select relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null
-        ) then pg_relation_size(relation.oid) end, 0
-    ) as heap_bytes,
+    relation.relpages::bigint * sizes.page_bytes + coalesce(interesting.size_bytes, 0) as heap_bytes,
     (relation.relpages + coalesce(toast.relpages, 0))::bigint * sizes.page_bytes as size_bytes,
     pg_stat_get_numscans(relation.oid) as sequential_scans,
     pg_stat_get_tuples_returned(relation.oid) as sequential_rows,
