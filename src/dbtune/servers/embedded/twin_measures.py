@@ -1,0 +1,152 @@
+"""How large a candidate would be: what the twin's catalog says of its columns, and what the source's statistics do."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dbtune.advisor import index_size
+from dbtune.advisor.arrays import array_items
+from dbtune.advisor.index import IndexDefinition
+from dbtune.advisor.index_size import Attribute, Size
+from dbtune.advisor.source import Column, ColumnStatistics, Source, Table
+
+_ALIGNMENT = {"c": 1, "s": 2, "i": 4, "d": 8}
+_SAMPLE = 200
+_TEXTUAL = frozenset({"text", "varchar", "bpchar"})
+_GUESSED_WIDTH = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltColumn:
+    """A column of a built index: `column` is the table's, None for an expression; `merges` as equal values may."""
+
+    column: str | None
+    length: int
+    alignment: str
+    is_key: bool
+    merges: bool
+
+
+def measure(
+    source: Source, table: Table, definition: IndexDefinition, built: Sequence[BuiltColumn], rows: float
+) -> Size:
+    """The size over `rows` of `table`, which are all of them unless the index is partial."""
+    attributes = [_attribute(table, definition, place, one, rows) for place, one in enumerate(built)]
+    keys = [attribute for attribute, one in zip(attributes, built, strict=True) if one.is_key]
+    include = [attribute for attribute, one in zip(attributes, built, strict=True) if not one.is_key]
+    options = dict(definition.options)
+    match definition.method:
+        case "btree":
+            return index_size.btree(
+                rows,
+                keys,
+                include,
+                unique=definition.unique,
+                distinct=_combinations(source, table, definition),
+                fill=int(options.get("fillfactor", index_size.LEAF_FILL)),
+                deduplicate=options.get("deduplicate_items", "on") not in ("off", "false", "0"),
+            )
+        case "hash":
+            return index_size.hash_index(rows, keys[0])
+        case "gin":
+            return _gin(table, definition, keys, rows)
+        case "brin":
+            per_range = int(options.get("pages_per_range", "128"))
+            return index_size.brin(table.pages, keys, per_range)
+        case _:
+            return index_size.gist(rows, keys)
+
+
+def known_statistics(table: Table, definition: IndexDefinition) -> bool:
+    """Whether the planner knows something of every key."""
+    columns = [table.column(key.column) for key in definition.keys if key.column is not None]
+    return len(columns) == len(definition.keys) and all(column is not None and column.stats for column in columns)
+
+
+def _attribute(table: Table, definition: IndexDefinition, place: int, built: BuiltColumn, rows: float) -> Attribute:
+    column = table.column(built.column) if built.column is not None else None
+    expression = definition.keys[place].expression if place < len(definition.keys) else None
+    # What an expression makes of a column is as wide and as different as the column, for want of better knowledge.
+    column = column or _mentioned(table, expression)
+    stats = column.stats if column is not None else None
+    if column is None or stats is None:
+        return Attribute(built.length, _ALIGNMENT[built.alignment], _GUESSED_WIDTH, can_merge=built.merges)
+    whole = table.live_rows
+    share = min(rows / whole, 1.0) if whole else 1.0
+    is_fixed = definition.where is not None and _is_fixed(column, definition.where)
+    distinct = min(stats.distinct(whole), rows)
+    if share < 1:
+        # Drawn at random, so many of the values are still there.
+        distinct = max(distinct * -math.expm1(-rows / distinct), 1.0) if not is_fixed else 1.0
+    return Attribute(
+        built.length,
+        _ALIGNMENT[built.alignment],
+        stats.avg_width,
+        stats.null_frac if definition.where is None else 0.0,
+        distinct,
+        stats.most_common_freqs or () if share == 1 else (),
+        _widths(column, stats) if expression is None else (),
+        built.merges,
+    )
+
+
+def _is_fixed(column: Column, where: str) -> bool:
+    return re.search(rf'(?<![\w"]){re.escape(column.name)}"?\s*=\s', where) is not None
+
+
+def _mentioned(table: Table, expression: str | None) -> Column | None:
+    words = set(re.findall(r"\w+", expression or ""))
+    return next((column for column in table.columns if column.name in words), None)
+
+
+def _widths(column: Column, stats: ColumnStatistics) -> tuple[int, ...]:
+    """Of a sample of the values, with their header of one byte; shifted so that the average is right."""
+    if column.base not in _TEXTUAL:
+        return ()
+    values = [value for value in array_items(stats.histogram_bounds) if value is not None]
+    values = values or [value for value in array_items(stats.most_common_vals) if value is not None]
+    if not values:
+        return ()
+    step = max(len(values) // _SAMPLE, 1)
+    lengths = [len(value.encode()) + (1 if len(value.encode()) < 127 else 4) for value in values[::step]]
+    shift = round(stats.avg_width - sum(lengths) / len(lengths))
+    return tuple(max(length + shift, 1) for length in lengths)
+
+
+def _combinations(source: Source, table: Table, definition: IndexDefinition) -> float | None:
+    """Distinct combinations of the keys, where extended statistics have counted them."""
+    names = {key.column for key in definition.keys}
+    if definition.where is not None or None in names or len(names) < 2:
+        return None
+    return next((count for columns, count in _counted(source, table) if columns == names), None)
+
+
+def _counted(source: Source, table: Table) -> Iterator[tuple[set[str | None], float]]:
+    numbers = {column.number: column.name for column in table.columns}
+    for one in source.extended:
+        if (one.table_schema, one.table) == (table.schema, table.name) and one.distinct:
+            for key, count in json.loads(one.distinct).items():
+                yield {numbers.get(int(number)) for number in key.split(",")}, float(count)
+
+
+def _gin(table: Table, definition: IndexDefinition, keys: Sequence[Attribute], rows: float) -> Size:
+    """Elements a row: as ANALYZE counted them, three-letter pieces of a text, or a guess from the width."""
+    pages = 0
+    for key, attribute in zip(definition.keys, keys, strict=True):
+        column = table.column(key.column) if key.column is not None else _mentioned(table, key.expression)
+        stats = column.stats if column is not None else None
+        if key.opclass is not None and "trgm" in key.opclass:
+            elements, distinct, width = attribute.width + 1, min(40_000.0, rows * attribute.width), 4.0
+        elif stats is not None and stats.elem_count_histogram:
+            elements = stats.elem_count_histogram[-1]
+            common = [share for share in stats.most_common_elem_freqs or () if share > 0]
+            distinct = max(len(common) * 10.0, 100.0)
+            width = 8.0
+        else:
+            elements, distinct, width = max(attribute.width / 12, 1.0), min(rows, 10_000.0), 12.0
+        pages += index_size.gin(rows * (1 - attribute.null_frac), elements, distinct, width).pages
+    return Size(pages)

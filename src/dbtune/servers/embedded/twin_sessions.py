@@ -1,0 +1,16 @@
+"""The twin's three sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbtune.servers.postgres.session import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """`admin` is the superuser's, for catalog and files; `builder` makes and `planner` explains, without rights."""
+
+    admin: Connection
+    builder: Connection
+    planner: Connection

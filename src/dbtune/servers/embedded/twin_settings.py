@@ -1,0 +1,56 @@
+"""Settings: those of the twin's server, and those of the source that decide about plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import psycopg
+
+from dbtune.advisor.source import Source
+from dbtune.servers.postgres.errors import translated
+from dbtune.servers.postgres.session import Connection
+
+SERVER: Mapping[str, str] = MappingProxyType(
+    {
+        "shared_preload_libraries": "",
+        "track_io_timing": "off",
+        # It would look at tables whose files hold nothing.
+        "autovacuum": "off",
+        # Nothing here outlives the server.
+        "fsync": "off",
+        "full_page_writes": "off",
+        "synchronous_commit": "off",
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
+        # Little memory is soon searched for pages to forget.
+        "shared_buffers": "16MB",
+        "max_connections": "10",
+        "max_locks_per_transaction": "2048",
+        "jit": "off",
+    }
+)
+
+
+def behave_like(planner: Connection, source: Source) -> None:
+    """Settings of the source in the session that plans; what the source does not know yet is switched off."""
+    known = dict(source.settings)
+    with translated("copying the planner's settings"):
+        ours = planner.execute(
+            "/* dbtune */ select name, reset_val from pg_settings where context = 'user'"
+            " and (category like 'Query Tuning%%' or name = any (%s))",
+            (list(known),),
+        ).fetchall()
+    wanted = {"search_path": source.search_path}
+    for name, value in ((str(name), str(value)) for name, value in ours):
+        if name in known:
+            wanted[name] = known[name]
+        elif name.startswith("enable_") and value == "on" and known:
+            wanted[name] = "off"
+    # Whatever was copied: the statement is only planned, and never for long.
+    for name, value in wanted.items():
+        try:
+            planner.execute("/* dbtune */ select set_config(%s, %s, false)", (name, value))
+        except psycopg.Error:
+            if planner.broken:
+                raise
