@@ -28,6 +28,7 @@ COMMANDS = {
     ),
     "rollback": ("playbooks:rollback", "Undo what a run changed, in reverse order."),
     "history": ("playbooks:history", "Show the journal of runs."),
+    "load": ("load:load", "Put load on in stages, and judge it by thresholds. It changes what its scripts change."),
     "baseline": ("baseline:app", "Measure, and compare measurements."),
     "explain": (
         "explain:explain",
@@ -36,6 +37,10 @@ COMMANDS = {
     "invalidate": (
         "invalidate:invalidate",
         "Remove what is stale from the cache: by event, key, tag or pattern.",
+    ),
+    "schedule": (
+        "schedule:schedule",
+        "Print crontab lines, systemd units or Kubernetes CronJobs for the warm-ups of a playbook. Changes nothing.",
     ),
     "schema": ("validate:schema", "Print the JSON Schema of playbooks, for editors."),
 }
