@@ -6,7 +6,9 @@ tuple by tuple; GIN, GiST and SP-GiST roughly.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +19,7 @@ _USABLE = BLOCK - 24 - 16 - 2 * _LINE_POINTER
 """A page without header, special space, the high key's line pointer and the one that PageGetFreeSpace sets aside."""
 _LONGEST_POSTING = (BLOCK // 10) // 8 * 8 - _LINE_POINTER
 """maxpostingsize of a build."""
+_MOST_COMBINATIONS = 2000
 _INNER_FILL = 70
 LEAF_FILL = 90
 
@@ -131,7 +134,7 @@ def gist(rows: float, attributes: Sequence[Attribute]) -> Size:
 def brin(heap_pages: int, attributes: Sequence[Attribute], pages_per_range: int = 128) -> Size:
     """A tuple for each range of the table's pages, holding a minimum and a maximum."""
     ranges = max(math.ceil(heap_pages / pages_per_range), 1)
-    each = _aligned(16 + 2 * sum(attribute.width for attribute in attributes)) + _LINE_POINTER
+    each = _aligned(8 + 2 * sum(attribute.width for attribute in attributes)) + _LINE_POINTER
     return Size(2 + math.ceil(ranges * each / 8152) + ranges // 1360)
 
 
@@ -148,24 +151,31 @@ def _tuple_bytes(attributes: Sequence[Attribute]) -> float:
 
 def _data_bytes(start: int, attributes: Sequence[Attribute]) -> float:
     varying = [attribute for attribute in attributes if attribute.length < 0]
-    if len(varying) == 1 and varying[0].widths:
-        sample = varying[0].widths
-        return sum(_laid_out(start, attributes, width) for width in sample) / len(sample)
     if not varying:
-        return _laid_out(start, attributes, 0)
-    return sum(_laid_out(start, attributes, None, shift) for shift in range(8)) / 8
+        return _laid_out(start, attributes, ())
+    spreads = [Counter(attribute.widths) for attribute in varying]
+    if all(spreads) and math.prod(map(len, spreads)) <= _MOST_COMBINATIONS:
+        # Every combination of their widths, as often as it comes.
+        total = weights = 0.0
+        for combination in itertools.product(*(spread.items() for spread in spreads)):
+            weight = math.prod(count for _, count in combination)
+            total += weight * _laid_out(start, attributes, [width for width, _ in combination])
+            weights += weight
+        return total / weights
+    means = [attribute.width for attribute in varying]
+    return sum(_laid_out(start, attributes, means, shift) for shift in range(8)) / 8
 
 
-def _laid_out(start: int, attributes: Sequence[Attribute], width: float | None, shift: int = 0) -> float:
-    """One tuple; `width` is that of the only varying column, `shift` spreads where the end of the tuple falls."""
-    at = float(start)
+def _laid_out(start: int, attributes: Sequence[Attribute], widths: Sequence[float], shift: int | None = None) -> float:
+    """One tuple; `widths` are those of the varying columns, `shift` spreads where the end of the tuple falls."""
+    at, varying = float(start), iter(widths)
     for attribute in attributes:
-        length = attribute.length if attribute.length > 0 else attribute.width if width is None else width
+        length = attribute.length if attribute.length > 0 else next(varying)
         # Short values have a header of one byte and no alignment.
         if attribute.length > 0 or length > 126:
             at = _aligned(at, attribute.alignment)
         at += length
-    return _aligned(at + shift - 3.5) if width is None else _aligned(at)
+    return _aligned(at) if shift is None else _aligned(at + shift - 3.5)
 
 
 def _merged(rows: float, keys: Sequence[Attribute], base: float, distinct: float) -> tuple[float, float, float]:

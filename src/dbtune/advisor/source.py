@@ -284,5 +284,14 @@ class Source:
     def by_name(self) -> dict[tuple[str, str], Table]:
         return {(table.schema, table.name): table for table in self.tables}
 
+    @cached_property
+    def children(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """Partitions and heirs by their parent."""
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for table in self.tables:
+            for parent in table.parents:
+                found.setdefault(parent, []).append((table.schema, table.name))
+        return found
+
     def indexes_of(self, table: Table) -> Iterator[Index]:
         return (index for index in self.indexes if (index.table_schema, index.table) == (table.schema, table.name))

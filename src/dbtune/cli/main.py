@@ -42,6 +42,7 @@ COMMANDS = {
         "schedule:schedule",
         "Print crontab lines, systemd units or Kubernetes CronJobs for the warm-ups of a playbook. Changes nothing.",
     ),
+    "twin": ("twin:app", "Write schema and statistics of a database to a file, to advise elsewhere."),
     "schema": ("validate:schema", "Print the JSON Schema of playbooks, for editors."),
 }
 

@@ -104,17 +104,32 @@ def _mentioned(table: Table, expression: str | None) -> Column | None:
 
 
 def _widths(column: Column, stats: ColumnStatistics) -> tuple[int, ...]:
-    """Of a sample of the values, with their header of one byte; shifted so that the average is right."""
-    if column.base not in _TEXTUAL:
+    """Of a sample of the values, with their header of one byte; texts shifted so that the average is right."""
+    if column.base not in (*_TEXTUAL, "numeric"):
         return ()
     values = [value for value in array_items(stats.histogram_bounds) if value is not None]
     values = values or [value for value in array_items(stats.most_common_vals) if value is not None]
     if not values:
         return ()
     step = max(len(values) // _SAMPLE, 1)
+    if column.base == "numeric":
+        return tuple(_numeric_bytes(value) for value in values[::step])
     lengths = [len(value.encode()) + (1 if len(value.encode()) < 127 else 4) for value in values[::step]]
-    shift = round(stats.avg_width - sum(lengths) / len(lengths))
-    return tuple(max(length + shift, 1) for length in lengths)
+    shift = stats.avg_width - sum(lengths) / len(lengths)
+    # The average is kept without its fraction.
+    moved = round(shift) if abs(shift) > 1 else 0
+    return tuple(max(length + moved, 1) for length in lengths)
+
+
+def _numeric_bytes(text: str) -> int:
+    """A header of one byte, two of sign and weight, and two for each four decimal digits that are not all zero."""
+    whole, _, fraction = text.lstrip("-").partition(".")
+    if not whole.isdigit():
+        return 3
+    padded = whole.zfill(-(-len(whole) // 4) * 4) + fraction.ljust(-(-len(fraction) // 4) * 4, "0")
+    groups = [padded[place : place + 4] != "0000" for place in range(0, len(padded), 4)]
+    used = [place for place, one in enumerate(groups) if one]
+    return 3 + 2 * (used[-1] - used[0] + 1) if used else 3
 
 
 def _combinations(source: Source, table: Table, definition: IndexDefinition) -> float | None:
