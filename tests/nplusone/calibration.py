@@ -21,7 +21,9 @@ from dbtune.servers.postgres.session import connect
 
 Endpoints = Mapping[str, Callable[[Random], Any]]
 Expected = Mapping[str, Sequence[str]]
-WINDOWS = 6
+WINDOWS = 12
+PERIODS = 6
+"""In each, every endpoint of a mix is asked for at a rate of its own; two sub-windows long."""
 SERVER = Audited(180000, "shop", "postgres", is_superuser=True, is_replica=False, statistics_age_s=1.0)
 
 
@@ -39,20 +41,24 @@ class Outcome:
 def run_mix(
     dsn: str, endpoints: Endpoints, names: Sequence[str], seed: int, *, requests: int = 5, steady: bool = False
 ) -> Traffic:
-    """Six sub-windows; in each, every endpoint of the mix serves a number of requests of its own, in random order.
+    """In each period, every endpoint of the mix serves a number of requests of its own, in random order.
 
-    `steady`: as many in each window.
+    `steady`: as many in each.
     """
     draw = Random(seed)
+    parts: list[Sequence[str]] = []
     with connect(dsn) as session:
 
         def pause(_: float) -> None:
-            often = {name: requests if steady else draw.randint(requests // 4, 2 * requests) for name in names}
-            # What is asked once per request comes with more requests than any single list.
-            often |= {name: 2 * count for name, count in often.items() if name.startswith("like_")}
-            queue = [name for name in names for _ in range(often[name])]
-            draw.shuffle(queue)
-            for name in queue:
+            if not parts:
+                often = {name: requests if steady else draw.randint(requests // 4, 2 * requests) for name in names}
+                # What is asked once per request comes with more requests than any single list.
+                often |= {name: 2 * count for name, count in often.items() if name.startswith("like_")}
+                queue = [name for name in names for _ in range(often[name])]
+                draw.shuffle(queue)
+                each = WINDOWS // PERIODS
+                parts.extend(queue[len(queue) * at // each : len(queue) * (at + 1) // each] for at in range(each))
+            for name in parts.pop(0):
                 endpoints[name](draw)
 
         return watch(session, 60.0, WINDOWS, pause=pause)

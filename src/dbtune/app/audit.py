@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from dbtune.app.audit_cache import traces, watched
@@ -31,7 +32,7 @@ class Wish:
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     window_s: float = 0.0
-    parts: int = 6
+    parts: int | None = None
     slow_s: float = SLOW_S
 
     def chosen(self) -> tuple[Check, ...]:
@@ -78,11 +79,16 @@ def audit(targets: OpenTargets, wish: Wish, progress: Progress) -> AuditReport:
 
 
 def _describe(targets: OpenTargets) -> str:
-    from dbtune.servers.postgres.errors import describe_target
-    from dbtune.servers.redis.errors import describe_target as describe_cache
+    names = []
+    if targets.postgres is not None:
+        from dbtune.servers.postgres.errors import describe_target
 
-    names = [describe_target(targets.postgres)] if targets.postgres is not None else []
-    return " and ".join([*names, *([describe_cache(targets.redis)] if targets.redis is not None else [])])
+        names.append(describe_target(targets.postgres))
+    if targets.redis is not None:
+        from dbtune.servers.redis.errors import describe_target as describe_cache
+
+        names.append(describe_cache(targets.redis))
+    return " and ".join(names)
 
 
 def _ask_postgres(dsn: str | None, chosen: Sequence[Check], wish: Wish, progress: Progress) -> tuple[Audited, Rows]:
@@ -93,8 +99,9 @@ def _ask_postgres(dsn: str | None, chosen: Sequence[Check], wish: Wish, progress
         nobody = Audited(0, "", "", False, False, None, window_s=wish.window_s, slow_s=wish.slow_s)  # noqa: FBT003
         return nobody, {}
     with contextlib.closing(connect(dsn)) as session:
-        rows = _fetch_all(session, chosen, progress)
-        return _look_at(session, wish), {**rows, **_watch_statements(session, chosen, wish, progress)}
+        statements = _Statements(session)
+        rows = _fetch_all(session, chosen, progress, statements)
+        return _look_at(session, wish), {**rows, **_watch_statements(statements, chosen, wish, progress)}
 
 
 def _look_at(session: Any, wish: Wish | None = None) -> Audited:  # noqa: ANN401 - a driver's session
@@ -118,32 +125,57 @@ def _worst_first(found: Finding) -> tuple[int, str, str]:
     return SEVERITIES.index(found.severity), found.code, found.object
 
 
-def _fetch_all(session: Any, chosen: Sequence[Check], progress: Progress) -> Rows:  # noqa: ANN401 - a driver's session
+class _Statements:
+    """pg_stat_statements, read when it is first asked for: totals and windows begin with the same rows."""
+
+    def __init__(self, session: Any) -> None:  # noqa: ANN401 - a driver's session
+        self.session = session
+
+    @cached_property
+    def read(self) -> Any:  # noqa: ANN401 - what only servers know
+        """Raises Unsupported where it is missing or may not be read."""
+        from dbtune.servers.postgres.totals import read_statements
+
+        return read_statements(self.session)
+
+    def totals(self) -> tuple[StatementTotals]:
+        from dbtune.servers.postgres.totals import totals
+
+        return (totals(self.session, self.read),)
+
+
+def _fetch_all(
+    session: Any,  # noqa: ANN401 - a driver's session
+    chosen: Sequence[Check],
+    progress: Progress,
+    statements: _Statements | None = None,
+) -> Rows:
     """Each distinct query once. A privilege or a time-out that is missing costs its checks, not the audit."""
     from dbtune.servers.postgres.queries import fetch
-    from dbtune.servers.postgres.totals import read_totals
 
+    statements = statements or _Statements(session)
     found: dict[tuple[str, type[Any]], Sequence[Any] | DbtuneError] = {}
     distinct = dict.fromkeys((check.query, check.row) for check in chosen if check.source in ("postgres", "totals"))
     for place, (query, row) in enumerate(distinct):
         progress(f"reading {query.removeprefix('audit_').replace('_', ' ')}", place / len(distinct))
         try:
-            found[query, row] = (read_totals(session),) if row is StatementTotals else fetch(session, query, row)
+            found[query, row] = statements.totals() if row is StatementTotals else fetch(session, query, row)
         except (Refused, ChangeFailed, Unsupported) as error:
             found[query, row] = error
     return found
 
 
-def _watch_statements(session: Any, chosen: Sequence[Check], wish: Wish, progress: Progress) -> Rows:  # noqa: ANN401 - a driver's session
+def _watch_statements(statements: _Statements, chosen: Sequence[Check], wish: Wish, progress: Progress) -> Rows:
     """The sub-windows of pg_stat_statements, for the checks that want them."""
     watching = [check for check in chosen if check.source == "statements"]
     if not watching:
         return {}
-    from dbtune.app.statement_windows import watch
+    from dbtune.app.statement_windows import sub_windows, watch
 
     answer: Sequence[Any] | DbtuneError
     try:
-        answer = (watch(session, wish.window_s, wish.parts, progress=progress),)
+        parts = wish.parts or sub_windows(wish.window_s)
+        answer = (watch(statements.session, wish.window_s, parts, begin=statements.read, progress=progress),)
     except (Refused, ChangeFailed, Unsupported) as error:
         answer = error
     return {(check.query, check.row): answer for check in watching}

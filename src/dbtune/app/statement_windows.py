@@ -19,12 +19,21 @@ from dbtune.nplusone.traffic import KeyRow, Statement, Traffic, Unread
 from dbtune.servers.postgres.counters import Counters
 from dbtune.servers.postgres.queries import fetch
 from dbtune.servers.postgres.session import Connection
+from dbtune.servers.postgres.totals import ReadStatements, read_statements
 
 Counted = tuple[int, int, float]
 """Calls, rows and milliseconds of one statement in one sub-window."""
+SUB_WINDOW_S = 5.0
+FEWEST, MOST = 6, 24
+"""Sub-windows. More of them tell more causes apart, and requests that a snapshot cuts blur them when they are short."""
 ROUND_TRIPS = 7
 HIDDEN = "<insufficient privilege>"
 _GRANT = "grant pg_read_all_stats to this role"
+
+
+def sub_windows(window_s: float) -> int:
+    """Into how many parts a window is cut, if nobody says."""
+    return max(FEWEST, min(MOST, round(window_s / SUB_WINDOW_S)))
 
 
 def watch(
@@ -32,22 +41,26 @@ def watch(
     window_s: float,
     parts: int,
     *,
+    begin: ReadStatements | None = None,
     pause: Callable[[float], None] = time.sleep,
     progress: Progress = silent,
 ) -> Traffic:
     """Takes `parts` + 1 snapshots, `pause` between them; without a window one, which counts since the beginning.
 
-    Raises Refused where the extension is missing or may not be read.
+    `begin` is what somebody has read already: enough where there is no window.
+    Raises Unsupported or Refused where the extension is missing or may not be read.
     """
-    counters = Counters(session)
-    shots = [_snapshot(counters)]
+    begin = begin or read_statements(session)
+    counters = begin.counters
+    shots = [_snapshot(counters) if window_s > 0 else (begin.statements, counters.database())]
     started = time.monotonic()
     for part in range(parts if window_s > 0 else 0):
         progress(f"watching statements for {window_s:.0f} s", part / parts)
         pause(window_s / parts)
         shots.append(_snapshot(counters))
     seconds = time.monotonic() - started
-    texts = counters.texts()
+    # Texts lie in a file, and are many: read again only where statements may have joined.
+    texts = counters.texts() if len(shots) > 1 else begin.texts
     return _traffic(session, shots, texts, seconds)
 
 

@@ -30,7 +30,10 @@ def audit(
         str | None,
         typer.Option("--window", metavar="DURATION", help="Watch for so long: hit rates and N+1 need it."),
     ] = None,
-    windows: Annotated[int, typer.Option("--windows", metavar="N", min=1, help="Sub-windows of --window.")] = 6,
+    windows: Annotated[
+        int | None,
+        typer.Option("--windows", metavar="N", min=1, help="Sub-windows of --window; else of 5 s each, 6 to 24."),
+    ] = None,
     slow: Annotated[
         str, typer.Option("--slow", metavar="DURATION", help="A statement is slow from here on.")
     ] = "100ms",
@@ -85,19 +88,16 @@ def audit(
     entries = _accepted(accepted)
     with _opened(postgres, redis, embedded=embedded) as targets, shown(quiet=quiet) as tell:
         report = look(targets, wish, tell)
-    from dbtune.app.accepted import accept, dump_accepted
-    from dbtune.cli.progress import say
-
-    today = report.started_at.date()
-    settled = accept(report, entries, today)
-    for entry in settled.unused:
-        say(f"accepted, and not found any more: {entry.code} {entry.object}", quiet=quiet)
-    destination.write(settled.report, RENDERERS)
+    if entries:
+        report = _without_accepted(report, entries, quiet=quiet)
+    destination.write(report, RENDERERS)
     if files[0]:
-        files[0].deliver(dump_accepted(settled.report.findings, entries, today))
+        from dbtune.app.accepted import dump_accepted
+
+        files[0].deliver(dump_accepted(report.findings, entries, report.started_at.date()))
     if files[1]:
-        _write_playbook(settled.report, files[1], quiet=quiet)
-    return FOUND_EXIT if _is_bad(settled.report, fail_on) else 0
+        _write_playbook(report, files[1], quiet=quiet)
+    return FOUND_EXIT if _is_bad(report, fail_on) else 0
 
 
 def rule(
@@ -128,7 +128,7 @@ def rule(
     destination.write([entry(check)] if check else rulebook(), RENDERERS)
 
 
-def _wish(window: str | None, windows: int, slow: str, only: list[str] | None, skip: list[str] | None) -> Wish:
+def _wish(window: str | None, windows: int | None, slow: str, only: list[str] | None, skip: list[str] | None) -> Wish:
     from dbtune.app.audit import Wish
 
     window_s = _duration("--window", window) if window else 0.0
@@ -151,6 +151,16 @@ def _accepted(path: Path | None) -> tuple[Acceptance, ...]:
     from dbtune.app.accepted import read_accepted
 
     return read_accepted(path) if path else ()
+
+
+def _without_accepted(report: AuditReport, entries: tuple[Acceptance, ...], *, quiet: bool) -> AuditReport:
+    from dbtune.app.accepted import accept
+    from dbtune.cli.progress import say
+
+    settled = accept(report, entries, report.started_at.date())
+    for entry in settled.unused:
+        say(f"accepted, and not found any more: {entry.code} {entry.object}", quiet=quiet)
+    return settled.report
 
 
 @contextmanager

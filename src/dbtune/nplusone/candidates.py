@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from dbtune.nplusone.edges import Edge, Lookup, Schema, edges, lookups
 from dbtune.nplusone.shapes import Shape, TableName, Unparsed, shape_of
@@ -15,6 +16,8 @@ LEAST_ROWS = 10
 """Of a statement that brings others along: requests that each walk a tree, orders that each have items."""
 LEAST_ROWS_PER_CALL = 2.0
 """A list has at least two rows; what returns one is followed by look-ups of its own request."""
+LEAST_FOR_LOAD = 8
+"""Statements; the median of fewer says nothing about the hour."""
 MOST_CHILDREN = 400
 MOST_PARENTS = 600
 """The busiest ones; beyond them parsing would cost more than a finding is worth."""
@@ -53,12 +56,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """The statements worth parsing, parsed. `unparsed` could not be, `left_out` were beyond the bounds."""
+    """The statements worth parsing, parsed. `unparsed` could not be, `left_out` were beyond the bounds.
+
+    `load`: how busy each sub-window was, 1 on average.
+    """
 
     children: tuple[Member, ...]
     parents: tuple[Member, ...]
     all: tuple[Member, ...]
     batches: tuple[Member, ...]
+    load: tuple[float, ...]
     unparsed: int
     left_out: int
 
@@ -87,9 +94,21 @@ def members(statements: Sequence[Statement]) -> Members:
         ),
         all=tuple(parsed.values()),
         batches=tuple(one for one in parsed.values() if one.shape.verb == "select" and one.shape.listed),
+        load=load_of(statements),
         unparsed=unparsed,
         left_out=max(len(frequent) - MOST_CHILDREN, 0),
     )
+
+
+def load_of(statements: Sequence[Statement]) -> tuple[float, ...]:
+    """How busy each sub-window was: the median statement's calls, by its own mean. What has nothing in common but the
+    hour goes by this; a loop of thousands of look-ups moves it no more than any other statement does.
+    """
+    often = [one for one in statements if one.total_calls >= LEAST_CALLS / 5]
+    windows = len(statements[0].calls) if statements else 0
+    if len(often) < LEAST_FOR_LOAD:
+        return (1.0,) * windows
+    return tuple(median(one.calls[at] * windows / one.total_calls for one in often) for at in range(windows))
 
 
 def table_names(statements: Iterable[Statement]) -> tuple[str, ...]:

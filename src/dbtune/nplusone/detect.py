@@ -78,7 +78,7 @@ def _judge(
             continue
         key = id(child.statement)
         others = [] if traffic.is_snapshot else companions(candidate, found, possible, schema)
-        explanation = explain(candidate, possible[key], others)
+        explanation = explain(candidate, possible[key], others, found.load)
         if explanation is None or explanation.strength is None or explanation.strength < STRONG:
             explanation = shared.get(key, explanation)
         if explanation is not None and (detection := _detection(child, explanation, others, traffic, chained)):
@@ -126,6 +126,8 @@ def _plausible(child: Member, explanation: Explanation, others: Sequence[Compani
     if explanation.strength is not None:
         if points == 0 or explanation.strength < LEAST_STRENGTH:
             return False
+        if explanation.is_tested:
+            return edge.is_declared or explanation.strength >= STRONG
         if explanation.cause.less_twins and (explanation.strength < TWIN_STRENGTH or points < 20):
             return False
         weak = points < 20 or not edge.is_declared
@@ -178,7 +180,7 @@ def _fits_calls_better(child: Member, explanation: Explanation) -> bool:
     if explanation.others or explanation.beside or explanation.cause.less_twins or explanation.strength is None:
         return False
     parent = explanation.cause.link.parent.statement
-    by_calls = fit(child.statement.calls, [Regressor(tuple(map(float, parent.calls)), parent.rows_per_call)])
+    by_calls = fit(child.statement.calls, [Regressor(tuple(map(float, parent.calls)))])
     return by_calls.strength is not None and by_calls.strength > explanation.strength + NEAR
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from dbtune.nplusone.candidates import LEAST_CALLS, Candidate, Link, Member, Members
 from dbtune.nplusone.edges import Lookup, Schema, batch_lookups, edges, lookups
 from dbtune.nplusone.fit import Fit, Regressor, fit, strength_of
+from dbtune.nplusone.joint import REST, Term, left_over, regress
 
 STRONG = 0.9
 """Strength from which one parent alone explains the child. Unrelated counts reach it over six windows in one of a
@@ -17,14 +17,16 @@ SHARED = 0.95
 """With two causes to choose from there are many pairs, so one that is right by chance has to be rarer."""
 FIRM = 0.97
 """For sums of up to four parts, which have to be exact."""
-LEAST_SHARE = 0.85
-"""Some look-ups leave no other trace: a sum may leave the rest unexplained, if it is the same in every window."""
-MOST_COMPANIONS = 6
-MOST_LISTS = 2
-MOST_PARTS = 4
-PAIR = 2
+CHANCE = 0.01
+"""That an unrelated list explains a child as well as this one does, over all lists that were tried."""
+MOST_COMPANIONS = 10
 WHOLE = 5
 """Ratios of 1 to 5 look-ups per row are plausible: the same thing read in several places of one page."""
+ALONE = 2.0
+"""Times what independent look-ups leave. When no more is left, a child goes by the load of the hour and needs no list:
+N at a time leave N times as much."""
+ANSWERED = 0.97
+"""A batch as frequent as its list leaves nobody who could look up row by row."""
 EXACT = 0.03
 NEAR = 0.10
 
@@ -48,7 +50,10 @@ class Companion:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`slope`: look-ups per row of the cause. `calls`: how many of the child's calls it explains."""
+    """`slope`: look-ups per row of the cause. `calls`: how many of the child's calls it explains.
+
+    `is_tested`: unrelated counts would explain as much in less than one of a hundred tries, all tries counted.
+    """
 
     cause: Cause
     slope: float
@@ -57,6 +62,7 @@ class Explanation:
     ratio_points: float
     others: tuple[Cause, ...] = ()
     beside: tuple[Companion, ...] = ()
+    is_tested: bool = False
 
 
 def ratio_points(cause: Cause, slope: float) -> float:
@@ -84,19 +90,37 @@ def causes(candidate: Candidate, found: Members, schema: Schema) -> list[Cause]:
         size = max(statement.rows_per_call, 1.0)
         whole = tuple(rows * (link.edge.per_row or 1.0) for rows in statement.rows)
         listed.append(Cause(link, Regressor(whole, size)))
-        seen: set[tuple[int, ...]] = set()
+        seen: set[tuple[float, ...]] = set()
         for batch in (one for one in found.batches if one.statement.user == statement.user):
-            answered = batch.statement.calls
-            fewer = sum(answered) < statement.total_calls and answered not in seen
-            near = schema.reach(batch.shape) & schema.reach(link.parent.shape)
-            if fewer and near and _follows_list(batch, link, schema):
-                seen.add(answered)
-                left = tuple(
-                    count * max(1.0 - some / calls, 0.0) if calls else 0.0
-                    for count, some, calls in zip(whole, answered, statement.calls, strict=True)
-                )
-                listed.append(Cause(link, Regressor(left, size), less_twins=True))
+            if not (schema.reach(batch.shape) & schema.reach(link.parent.shape) and _follows_list(batch, link, schema)):
+                continue
+            for answered in _answered(batch, candidate, link, schema):
+                if 0 < sum(answered) < sum(whole) and answered not in seen:
+                    seen.add(answered)
+                    left = tuple(max(count - some, 0.0) for count, some in zip(whole, answered, strict=True))
+                    listed.append(Cause(link, Regressor(left, size), less_twins=True))
     return listed
+
+
+def _answered(batch: Member, candidate: Candidate, link: Link, schema: Schema) -> Iterator[tuple[float, ...]]:
+    """How many rows of the parent the batch answers in each window: its share of the parent's calls. Where it asks
+    for the same as the child, its rows tell more exactly: each key brings as many as the child does on average.
+    """
+    parent, child, own = link.parent.statement, candidate.child.statement, batch.statement
+    if own.total_calls >= ANSWERED * parent.total_calls:
+        return
+    by_calls = tuple(
+        rows * link.edge.per_row * min(some / calls, 1.0) if calls else 0.0
+        for rows, some, calls in zip(parent.rows, own.calls, parent.calls, strict=True)
+    )
+    yield by_calls
+    asked = {(one.table, one.columns) for one in batch_lookups(batch.shape, schema)}
+    is_same = (link.edge.child_table, link.edge.child_columns) in asked
+    if is_same and own.total_rows * child.total_rows * sum(by_calls) > 0:
+        # Of several rows with one key a batch asks once, so what it answers is more than it returns.
+        is_one = link.edge.kind in ("forward", "guess", "same")
+        each = own.total_rows / sum(by_calls) if is_one else child.rows_per_call
+        yield tuple(rows / each for rows in own.rows)
 
 
 def _follows_list(batch: Member, link: Link, schema: Schema) -> bool:
@@ -105,46 +129,63 @@ def _follows_list(batch: Member, link: Link, schema: Schema) -> bool:
     return any(edge.kind != "shared" for edge in edges(link.parent.shape, wanted, schema))
 
 
-def explain(candidate: Candidate, possible: Sequence[Cause], beside: Sequence[Companion]) -> Explanation | None:
+def explain(
+    candidate: Candidate, possible: Sequence[Cause], beside: Sequence[Companion], load: Sequence[float]
+) -> Explanation | None:
     """The best explanation by the rows of a list, alone or with others; None where no list is linked."""
     calls = candidate.child.statement.calls
     alone = [_explanation(calls, (cause,), 0, fit(calls, [cause.regressor])) for cause in possible]
     best = max(alone, key=_merit, default=None)
-    if best is None or best.strength is None or (best.strength >= STRONG and best.ratio_points >= 12):
+    if best is None or best.strength is None:
         return best
-    together = [one for one in _together(calls, possible, beside) if one.ratio_points >= 12]
-    return max((best, *together), key=_merit)
+    together = [one for one in _together(calls, possible, beside, load) if one.ratio_points >= 12]
+    return max(together, key=lambda one: one.calls, default=best)
 
 
-def _together(calls: Sequence[int], possible: Sequence[Cause], beside: Sequence[Companion]) -> Iterator[Explanation]:
-    """Lists that share the child with each other, and with what is asked once per request."""
-    for size in range(1, MOST_LISTS + 1):
-        for lists in combinations(possible, size):
-            if len({id(cause.link.parent) for cause in lists}) < size:
-                continue
-            for more in range(MOST_PARTS - size + 1):
-                for others in combinations(beside, more):
-                    if size + more > 1:
-                        yield from _sum(calls, lists, others)
+def _together(
+    calls: Sequence[int], possible: Sequence[Cause], beside: Sequence[Companion], load: Sequence[float]
+) -> Iterator[Explanation]:
+    """Lists that share the child with each other, and with what is asked once per request; some look-ups leave no
+    other trace.
+    """
+    lists = {id(cause.link.parent): place for place, cause in enumerate(possible)}
+    terms = [Term(cause.regressor.counts, lists[id(cause.link.parent)]) for cause in possible]
+    terms += [Term(one.regressor.counts, len(terms) + place) for place, one in enumerate(beside)]
+    terms.append(Term((1.0,) * len(calls), REST))
+    parts = regress(calls, terms)
+    sure = [part for part in parts if part.at < len(possible) and part.chance <= CHANCE / len(possible)]
+    without = [terms[part.at] for part in parts if len(possible) <= part.at < len(terms) - 1]
+    if left_over(calls, [*without, Term(tuple(load), REST)]) < ALONE * (len(calls) - len(without) - 1):
+        return
+    others = tuple(beside[part.at - len(possible)] for part in parts if len(possible) <= part.at < len(terms) - 1)
+    known = [_regressor(part.at, possible, beside, calls) for part in parts]
+    whole = strength_of(calls, known, tuple(part.slope for part in parts))
+    for part in sure:
+        cause, slope = _likeliest(possible[part.at], part.slope, possible)
+        strength = None if whole.strength is None else min(part.share, whole.strength)
+        yield Explanation(
+            cause, slope, strength,
+            min(slope * sum(cause.regressor.counts), float(sum(calls))),
+            ratio_points(cause, slope),
+            tuple(possible[one.at] for one in sure if one is not part), others, True,  # noqa: FBT003
+        )  # fmt: skip
 
 
-def _sum(calls: Sequence[int], lists: tuple[Cause, ...], others: tuple[Companion, ...]) -> Iterator[Explanation]:
-    """Once for each row and once for each request: the sum is exact. Or, of two, each with a slope of its own."""
-    parts = [one.regressor for one in lists] + [one.regressor for one in others]
-    total = sum(sum(part.counts) for part in parts)
-    share = total / max(sum(calls), 1)
-    if LEAST_SHARE <= share <= 1 + EXACT:
-        if share < 1 - EXACT:
-            parts = [*parts, Regressor(((sum(calls) - total) / len(calls),) * len(calls))]
-        exact = strength_of(calls, parts, (1.0,) * len(parts))
-        if _holds(exact, FIRM):
-            yield _explanation(calls, lists, _larger(lists, exact), exact, others)
-    parts = parts[: len(lists) + len(others)]
-    if len(parts) == PAIR:
-        found = fit(calls, parts)
-        whole = not others or _is_whole(found.slopes[1])
-        if _holds(found, SHARED) and whole and all(ratio_points(*one) >= 12 for one in zip(lists, found.slopes)):  # noqa: B905
-            yield _explanation(calls, lists, _larger(lists, found), found, others)
+def _likeliest(cause: Cause, slope: float, possible: Sequence[Cause]) -> tuple[Cause, float]:
+    """Of the references in one row (author, reviewer) the one whose share of NULLs fits the slope best."""
+    alike = [
+        (one, slope * cause.link.edge.per_row / one.link.edge.per_row)
+        for one in possible
+        if one.link.parent is cause.link.parent and one.less_twins == cause.less_twins and one.link.edge.per_row > 0
+    ]
+    return max(alike, key=lambda pair: (pair[0].link.edge.is_declared, ratio_points(*pair)), default=(cause, slope))
+
+
+def _regressor(at: int, possible: Sequence[Cause], beside: Sequence[Companion], calls: Sequence[int]) -> Regressor:
+    if at < len(possible):
+        return possible[at].regressor
+    place = at - len(possible)
+    return beside[place].regressor if place < len(beside) else Regressor((1.0,) * len(calls), 0.0)
 
 
 def companions(
@@ -216,12 +257,3 @@ def _merit(one: Explanation) -> tuple[float, float, int]:
 
 def _holds(found: Fit, least: float) -> bool:
     return found.strength is not None and found.strength >= least
-
-
-def _larger(lists: tuple[Cause, ...], found: Fit) -> int:
-    sizes = [slope * sum(cause.regressor.counts) for cause, slope in zip(lists, found.slopes, strict=False)]
-    return sizes.index(max(sizes))
-
-
-def _is_whole(slope: float) -> bool:
-    return any(abs(slope / whole - 1) <= NEAR for whole in (1, 2, 3))

@@ -37,7 +37,7 @@ def fit(counts: Counts, regressors: Sequence[Regressor]) -> Fit:
     independent Poisson arrivals of `size` each would leave, near 1 for unrelated counts that only follow the same
     total load. An N+1 has next to none of either: its counts are equal but for requests cut by a snapshot.
     """
-    return strength_of(counts, regressors, _slopes(counts, regressors))
+    return strength_of(counts, regressors, slopes_of(counts, [one.counts for one in regressors]))
 
 
 def strength_of(counts: Counts, regressors: Sequence[Regressor], slopes: tuple[float, ...]) -> Fit:
@@ -70,13 +70,12 @@ def _deviation(counts: Counts) -> float:
     return math.fsum((count - mean) ** 2 for count in counts)
 
 
-def _slopes(counts: Counts, regressors: Sequence[Regressor]) -> tuple[float, ...]:
+def slopes_of(counts: Counts, columns: Sequence[Counts]) -> tuple[float, ...]:
     """Alone: the ratio of the totals. Together: least squares, each window weighted by its size; none below zero."""
-    if len(regressors) == 1:
-        total = math.fsum(regressors[0].counts)
+    if len(columns) == 1:
+        total = math.fsum(columns[0])
         return (math.fsum(counts) / total if total > 0 else 0.0,)
-    weights = [1.0 / max(count, 1.0) for count in counts]
-    columns = [one.counts for one in regressors]
+    weights = weights_of(counts)
     matrix = [
         [_product(left, right, weights) for right in columns] + [_product(left, counts, weights)] for left in columns
     ]
@@ -84,10 +83,16 @@ def _slopes(counts: Counts, regressors: Sequence[Regressor]) -> tuple[float, ...
     lowest = min(range(len(solution)), key=solution.__getitem__)
     if solution[lowest] >= 0:
         return tuple(solution)
-    rest = [one for at, one in enumerate(regressors) if at != lowest]
-    slopes = list(_slopes(counts, rest))
+    rest = [one for at, one in enumerate(columns) if at != lowest]
+    slopes = list(slopes_of(counts, rest))
     slopes.insert(lowest, 0.0)
     return tuple(slopes)
+
+
+def weights_of(counts: Counts) -> list[float]:
+    """A busy window varies more. Half of it is the mean: what a window has by chance must not make it the surer one."""
+    mean = math.fsum(counts) / len(counts)
+    return [2.0 / max(count + mean, 2.0) for count in counts]
 
 
 def _product(left: Counts, right: Counts, weights: Counts) -> float:

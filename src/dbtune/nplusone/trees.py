@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator
 
-from dbtune.nplusone.candidates import LEAST_CALLS, Candidate, Member, Members
+from dbtune.nplusone.candidates import LEAST_CALLS, LEAST_ROWS, Candidate, Member, Members
 from dbtune.nplusone.detection import Detection, Score, level_of
 from dbtune.nplusone.edges import Edge, Lookup, Schema, edges, lookups
-from dbtune.nplusone.explain import Companion, companions
+from dbtune.nplusone.explain import companions
 from dbtune.nplusone.fit import Fit, Regressor, fit
+from dbtune.nplusone.joint import REST, Term, chance_of, left_over, left_over_at_most_once, regress
 from dbtune.nplusone.saving import saving
 from dbtune.nplusone.traffic import Statement, Traffic
 
@@ -17,8 +19,11 @@ LEAST_DEPTH = 1.6
 STRENGTH = 0.8
 """How closely they have to follow: random pages of nodes have as many children on average as a walk, but not in
 every window."""
-STRENGTH_UPWARDS = 0.92
-"""Many references lead to one table, so one of them may be alike by chance."""
+CHANCE = 0.01
+"""That an unrelated statement explains the look-ups as well, over all references to the table."""
+CUT = 0.25
+STRENGTH_CUT = 0.95
+"""A walk that fills windows is cut in some of them, and then has to follow all the more closely."""
 SAME = 0.95
 """From here on two statements run equally often."""
 FEWEST_CHILDREN, MOST_CHILDREN = 0.6, 1.02
@@ -51,8 +56,10 @@ def _down(child: Member, lookup: Lookup, found: Members, traffic: Traffic) -> De
     follows = fit(statement.calls, [Regressor(tuple(map(float, statement.rows)))])
     if follows.strength is None or follows.strength < STRENGTH or _once_per_node(child, found):
         return None
-    # Each walk begins with a call that is nobody's child.
-    if any(rows >= calls > 0 for calls, rows in zip(statement.calls, statement.rows, strict=True)):
+    # Each walk begins with a call that is nobody's child; but a snapshot may cut a walk, the children of one level
+    # found and not yet asked for theirs.
+    cut = sum(1 for calls, rows in zip(statement.calls, statement.rows, strict=True) if rows >= calls > 0)
+    if cut and (cut > CUT * len(statement.calls) or follows.strength < STRENGTH_CUT):
         return None
     walks = max(statement.total_calls - statement.total_rows, 1)
     text = f"{'.'.join(lookup.table)}.{lookup.columns[0]} → {'.'.join(lookup.table)}"
@@ -76,34 +83,42 @@ def _up(child: Member, lookup: Lookup, found: Members, schema: Schema, traffic: 
     """More look-ups of nodes than references to the first of them: the rest are their ancestors."""
     if lookup.foreign is not None or not schema.refers_to_itself(lookup.table):
         return None
+    calls = child.statement.calls
+    listed = list(_references(child, lookup, found, schema))
     beside = companions(Candidate(child, (lookup,), ()), found, {}, schema)
-    best: tuple[float, Statement, Edge, Fit] | None = None
+    known = {id(one) for one, _, _ in listed}
+    counts = [one for _, _, one in listed]
+    counts += [one.regressor.counts for one in beside if id(one.member.statement) not in known]
+    terms = [Term(one, place) for place, one in enumerate(counts)]
+    rest = Term((1.0,) * len(calls), REST)
+    parts = regress(calls, [*terms, rest])
+    walks = [part for part in parts if part.at < len(listed) and part.slope >= LEAST_DEPTH]
+    best = max(walks, key=lambda part: part.slope * sum(terms[part.at].counts), default=None)
+    if best is None or best.chance > CHANCE / len(listed):
+        return None
+    # The other story: each reference is followed once at most, and none leads further up.
+    walked = left_over(calls, [[*terms, rest][part.at] for part in parts])
+    spare = len(calls) - len(parts)
+    once = min(left_over_at_most_once(calls, terms, rest=one) for one in (rest, Term(found.load, REST)))
+    better = max(once - walked, 0.0) / walked * spare
+    # Look-ups that nothing else shows come independently, and would leave as much.
+    if once < spare or chance_of(math.sqrt(better), spare) > CHANCE:
+        return None
+    statement, edge, _ = listed[best.at]
+    return _detection(child, statement, edge, Fit((best.slope,), best.share), best.slope, traffic=traffic)
+
+
+def _references(
+    child: Member, lookup: Lookup, found: Members, schema: Schema
+) -> Iterator[tuple[Statement, Edge, tuple[float, ...]]]:
+    """What returns references to nodes, and how many."""
     for parent in found.all:
         statement = parent.statement
         if statement is child.statement or statement.user != child.statement.user or parent.shape.verb != "select":
             continue
         edge = next((one for one in edges(parent.shape, [lookup], schema) if one.kind == "forward"), None)
-        if edge is None or statement.total_rows < LEAST_CALLS / 10:
-            continue
-        follows = fit(
-            _without(child, statement, beside), [Regressor(tuple(rows * edge.per_row for rows in statement.rows))]
-        )
-        if follows.strength is None or follows.strength < STRENGTH_UPWARDS or follows.slopes[0] < LEAST_DEPTH:
-            continue
-        if best is None or follows.strength > best[0]:
-            best = (follows.strength, statement, edge, follows)
-    if best is None:
-        return None
-    _, statement, edge, follows = best
-    return _detection(child, statement, edge, follows, follows.slopes[0], traffic=traffic)
-
-
-def _without(child: Member, parent: Statement, beside: Sequence[Companion]) -> tuple[float, ...]:
-    """The child's calls less those that other references to single nodes stand for, one each."""
-    others = [one.regressor.counts for one in beside if one.member.statement is not parent]
-    return tuple(
-        max(calls - sum(counts[at] for counts in others), 0.0) for at, calls in enumerate(child.statement.calls)
-    )
+        if edge is not None and statement.total_rows >= LEAST_ROWS:
+            yield statement, edge, tuple(rows * edge.per_row for rows in statement.rows)
 
 
 def _detection(

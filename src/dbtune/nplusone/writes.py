@@ -63,7 +63,7 @@ def _after_insert(child: Member, found: Members, schema: Schema, traffic: Traffi
         edge = next((one for one in edges(parent.shape, wanted, schema) if one.kind == "reverse"), None)
         if sum(alone) < 1 or edge is None or per_parent < LEAST_PER_TRANSACTION:
             continue
-        follows = fit(child.statement.calls, [Regressor(alone, per_parent)])
+        follows = fit(child.statement.calls, [Regressor(alone)])
         if follows.strength is not None and follows.strength >= STRENGTH:
             return _detection(child, statement, edge, follows, per_parent, traffic=traffic)
     return None
