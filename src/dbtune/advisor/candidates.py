@@ -1,0 +1,135 @@
+"""Indexes that could serve a statement: from how its plan reaches each table, none that is there already.
+
+An index that only its author can imagine is not found here; what is found is judged by the planner afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dbtune.advisor.access import Access, Condition
+from dbtune.advisor.covering import with_include
+from dbtune.advisor.existing import is_there
+from dbtune.advisor.index import IndexDefinition
+from dbtune.advisor.keys import EQUAL, LISTED, lacks_trigrams
+from dbtune.advisor.partial import partial_indexes
+from dbtune.advisor.sequences import equal_keys, key_sequences, range_keys
+from dbtune.advisor.source import Source, Table
+from dbtune.advisor.special import special_arm, special_indexes
+
+Confidence = Literal["simulated", "heuristic"]
+
+MOST_PER_ACCESS = 64
+"""Candidates for one occurrence of a table; the plainest come first."""
+LEAST_PAGES = 3
+"""A smaller table is read at once."""
+INDEXABLE = ("r", "p", "m")
+"""Tables, partitioned tables, materialized views."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`why` in words; `heuristic` where the planner's estimate rests on nothing (GIN and its like)."""
+
+    definition: IndexDefinition
+    why: str
+    confidence: Confidence = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """`bundles` are indexes that help only together (the arms of an OR). `notes` say what an extension would allow."""
+
+    single: tuple[Proposal, ...] = ()
+    bundles: tuple[tuple[IndexDefinition, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def definitions(self) -> tuple[IndexDefinition, ...]:
+        """All of them, each once."""
+        listed = [one.definition for one in self.single] + [one for bundle in self.bundles for one in bundle]
+        return tuple(dict.fromkeys(listed))
+
+
+@dataclass(slots=True)
+class _Growing:
+    single: dict[IndexDefinition, Proposal] = field(default_factory=dict)
+    bundles: dict[tuple[IndexDefinition, ...], None] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+
+
+def propose(accesses: Iterable[Access], source: Source) -> Proposals:
+    """What might serve a statement that reaches its tables in this way; the same input gives the same proposals."""
+    growing = _Growing()
+    for access in accesses:
+        table = source.by_name.get(access.table)
+        if table is None or table.kind not in INDEXABLE or is_small(table):
+            continue
+        for proposal in _limited(access, source, table):
+            growing.single.setdefault(proposal.definition, proposal)
+        for bundle in _bundles(access, source, table):
+            growing.bundles.setdefault(bundle)
+        for note in _notes(access, source, table):
+            growing.notes.setdefault(note)
+    return Proposals(tuple(growing.single.values()), tuple(growing.bundles), tuple(growing.notes))
+
+
+def is_small(table: Table) -> bool:
+    """A partitioned table has no pages of its own."""
+    return table.kind != "p" and table.pages < LEAST_PAGES
+
+
+def _limited(access: Access, source: Source, table: Table) -> list[Proposal]:
+    found: dict[IndexDefinition, Proposal] = {}
+    for proposal in _proposals(access, source, table):
+        if not is_there(proposal.definition, source, table):
+            found.setdefault(proposal.definition, proposal)
+    return list(found.values())[:MOST_PER_ACCESS]
+
+
+def _proposals(access: Access, source: Source, table: Table) -> Iterator[Proposal]:
+    """Plain ones, then others than B-trees, partial ones, and last those that are covering."""
+    plain = [
+        Proposal(IndexDefinition(table.schema, table.name, one.keys), one.why)
+        for one in key_sequences(access, source, table)
+    ]
+    yield from plain
+    for definition, why, is_heuristic in special_indexes(access, source, table):
+        yield Proposal(definition, why, "heuristic" if is_heuristic else "simulated")
+    partial = [Proposal(definition, why) for definition, why in partial_indexes(access, source, table)]
+    yield from partial
+    for proposal in (*plain, *partial):
+        covering = with_include(proposal.definition, access, table)
+        if covering is not None:
+            yield Proposal(covering, f"{proposal.why}, without reading the table")
+
+
+def _bundles(access: Access, source: Source, table: Table) -> Iterator[tuple[IndexDefinition, ...]]:
+    """One index for each arm of an OR; an arm that is served already needs none."""
+    for alternatives in access.alternatives:
+        arms = [_arm(arm, source, table) for arm in alternatives]
+        if any(arm is None for arm in arms):
+            continue
+        wanted = tuple(sorted({arm for arm in arms if arm is not None and not is_there(arm, source, table)}))
+        if wanted:
+            yield wanted
+
+
+def _arm(arm: tuple[Condition, ...], source: Source, table: Table) -> IndexDefinition | None:
+    equal = equal_keys([one for one in arm if one.operator in (*EQUAL, *LISTED)], table)
+    ranges = range_keys(arm, source, table)
+    keys = (*equal, *(key for key in (ranges[0] if ranges else ()) if key.text not in {one.text for one in equal}))
+    if keys:
+        return IndexDefinition(table.schema, table.name, keys)
+    return next((found for one in arm if (found := special_arm(one, source, table)) is not None), None)
+
+
+def _notes(access: Access, source: Source, table: Table) -> Iterator[str]:
+    for condition in access.conditions:
+        if lacks_trigrams(source, table, condition):
+            yield (
+                f"{table.schema}.{table.name}: a pattern within {condition.key.text} could use a trigram index, "
+                "which needs `create extension pg_trgm`"
+            )
