@@ -8,7 +8,10 @@ from pathlib import Path
 
 from dbtune.baseline.capture import Capture
 from dbtune.baseline.document import check_name, from_json, to_json
+from dbtune.baseline.readings import Measured as Measurements
+from dbtune.baseline.readings import readings
 from dbtune.core.errors import Misused
+from dbtune.core.questions import Failed, Measured
 
 DIRECTORY = Path(".dbtune") / "baselines"
 _MAX_BYTES = 512 << 20
@@ -58,6 +61,43 @@ def load_all(directory: Path = DIRECTORY) -> Iterator[tuple[str, Capture | Misus
             yield name, load(str(directory / f"{name}.json"), directory)
         except Misused as damaged:
             yield name, damaged
+
+
+def measured(question: Measured, directory: Path | None = None) -> Measurements | Failed:
+    """The answer to a gate's question: what was measured before and after."""
+    from dbtune.baseline.comparability import examine
+
+    directory = directory or DIRECTORY
+    try:
+        before = load(question.before, directory) if question.before is not None else None
+        after = load(question.after, directory) if question.after is not None else _newest(before, directory)
+        if before is not None:
+            examine(before, after)
+    except Misused as error:
+        return Failed(error.message, error.hint)
+    return Measurements(
+        before_name=before.name if before else None,
+        after_name=after.name,
+        before=readings(before) if before else None,
+        after=readings(after),
+    )
+
+
+def _newest(before: Capture | None, directory: Path) -> Capture:
+    """The newest capture that is younger than `before`. Raises Misused where there is none."""
+    found = [
+        capture
+        for _, capture in load_all(directory)
+        if isinstance(capture, Capture)
+        and (before is None or (capture.started_at > before.started_at and capture.name != before.name))
+    ]
+    if not found:
+        later = f" after {before.name}" if before else ""
+        raise Misused(
+            f"nothing was measured{later}: there is no such baseline in {directory}",
+            hint="put a `load` step before the gate, or `dbtune baseline capture NAME`",
+        )
+    return max(found, key=lambda capture: capture.started_at)
 
 
 def _path(name: str, directory: Path) -> Path:

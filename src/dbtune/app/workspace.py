@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dbtune.app.baseline_store import measured
 from dbtune.app.file_journal import FileJournal, journal_path
 from dbtune.app.targets import OpenTargets
 from dbtune.core.actions import Action
 from dbtune.core.errors import Unsupported
 from dbtune.core.journal import Journal
-from dbtune.core.questions import CachedValue, Facts, Journaled, Question, Server
+from dbtune.core.questions import CachedValue, Facts, Journaled, Measured, Question, RedisSetting, Server
 from dbtune.servers.postgres import answers
 from dbtune.servers.postgres.errors import describe_target
 from dbtune.servers.postgres.journal import TableJournal, journal_state, make_tables
@@ -84,6 +85,10 @@ class Workspace:
         for question in questions:
             if isinstance(question, CachedValue):
                 found[question] = self._cached(question)
+            if isinstance(question, RedisSetting):
+                found[question] = self._setting(question)
+            if isinstance(question, Measured):
+                found[question] = measured(question)
         return found
 
     def _cached(self, question: CachedValue) -> object:
@@ -92,6 +97,13 @@ class Workspace:
         if self.redis_client is None:
             raise AssertionError("a step asked Redis although none was named")
         return answer(self.redis_client, question)
+
+    def _setting(self, question: RedisSetting) -> object:
+        from dbtune.servers.redis.settings import answer_setting
+
+        if self.redis_client is None:
+            raise AssertionError("a step asked Redis although none was named")
+        return answer_setting(self.redis_client, question)
 
     def applied_before(self, fingerprints: Collection[str]) -> frozenset[str]:
         journal = self.readable_journal()

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from dbtune.baseline.outcome import Gate
+from dbtune.core.units import format_duration, format_size
 
 Kind = Literal["plain", "time", "share", "size", "rate"]
 Scale = tuple[Kind, float]
@@ -255,6 +256,26 @@ def evaluate(expression: Expression, after: Source, baseline: Source | None) -> 
         before=before.value if before is not None else None,
         reason=found.note,
     )
+
+
+def say(gate: Gate) -> str:
+    """`latency.p95 < baseline * 0.5: 12.4ms, where the limit is 8.10ms`."""
+    if gate.value is None or gate.limit is None or gate.unit is None:
+        return f"{gate.expression}: {gate.reason or 'no data'}"
+    measured, limit = (format_figure(number, gate.unit) for number in (gate.value, gate.limit))
+    note = f" ({gate.reason})" if gate.reason else ""
+    return f"{gate.expression}: {measured}, where the limit is {limit}{note}"
+
+
+def format_figure(number: float, unit: str) -> str:
+    """In the words of its unit: `12.4ms`, `0.10%`, `64.0 MB`, `1,200/s`."""
+    if unit == "s":
+        return format_duration(number)
+    if unit == "share":
+        return f"{number * 100:.3g}%"
+    if unit == "B":
+        return format_size(number)
+    return f"{number:,.4g}/s" if unit == "1/s" else f"{number:,.4g} {unit}"
 
 
 def _in_unit(quantity: Quantity, unit: str) -> float | None:

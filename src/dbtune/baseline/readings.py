@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from dbtune.baseline import statistics
 from dbtune.baseline.capture import Capture
@@ -18,6 +19,16 @@ _ALIASES = {
     "iteration_duration": "latency", "dropped_iterations": "dropped",
 }  # fmt: skip
 """k6's names for the same things, so that its thresholds can be used as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a gate is held against; `before` is None where no baseline was named."""
+
+    before_name: str | None
+    after_name: str
+    before: Source | None
+    after: Source
 
 
 def readings_of_load(load: LoadResult) -> Source:

@@ -73,7 +73,24 @@ class CachedValue:
     key: str
 
 
-Question = Catalog | Normalized | Holds | Explained | Journaled | CachedValue
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A stored baseline, and the one to judge: `after` by name, None for the newest made later than `before`.
+
+    Answer: a `baseline.readings.Measured`, or a `Failed`.
+    """
+
+    before: str | None
+    after: str | None
+
+@dataclass(frozen=True, slots=True)
+class RedisSetting:
+    """CONFIG GET of one setting. Answer: str, None where the server knows none of that name, or a `Failed`."""
+
+    name: str
+
+
+Question = Catalog | Normalized | Holds | Explained | Journaled | CachedValue | RedisSetting | Measured
 
 
 @dataclass(frozen=True, slots=True)
