@@ -38,6 +38,10 @@ COMMANDS = {
         "invalidate:invalidate",
         "Remove what is stale from the cache: by event, key, tag or pattern.",
     ),
+    "cache": (
+        "cache:cache",
+        "Show a cache's hit rate, memory, TTLs, evictions, command times and prefixes, with advice. Changes nothing.",
+    ),
     "schedule": (
         "schedule:schedule",
         "Print crontab lines, systemd units or Kubernetes CronJobs for the warm-ups of a playbook. Changes nothing.",

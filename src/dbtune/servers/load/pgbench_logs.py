@@ -1,0 +1,124 @@
+"""The files of pgbench's transaction log: `PREFIX.PID`, and `PREFIX.PID.THREAD` for each further thread."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dbtune.load.pgbench_log import Columns, Tallied, tally
+from dbtune.load.recorder import Recorder, Seen
+from dbtune.load.stages import Segment
+
+_CHUNK_BYTES = 4 << 20
+_TAIL_BYTES = 32 << 10
+_US = 1e-6
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the files of one run held. `lag_s` is how far behind its schedule it was when it ended."""
+
+    transactions: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+    unreadable: int = 0
+    lag_s: float = 0.0
+
+
+def log_files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("log.*"))
+
+
+def read_logs(directory: Path, columns: Columns, segment: Segment, share: float, recorder: Recorder) -> Reading:
+    """Fills the recorder and removes the files. `share` of the transactions was logged: each stands for 1 / share."""
+    reading = Reading()
+    files = log_files(directory)
+    starts = [start for start in (_start(path, columns) for path in files) if start is not None]
+    start_s = min(starts, default=0.0)
+    for path in files:
+        for lines in _chunks(path):
+            found = tally(lines, columns)
+            _enter(found, recorder, segment, start_s, share)
+            reading.transactions += found.transactions
+            reading.skipped += found.skipped.total()
+            reading.unreadable += found.unreadable
+            for (_, _, what), count in found.failed.items():
+                reading.failed[what] += count
+            if found.alike:
+                reading.lag_s = max(found.last_lag_us * _US, 0.0)
+        path.unlink()
+    return reading
+
+
+def _enter(found: Tallied, recorder: Recorder, segment: Segment, start_s: float, share: float) -> None:
+    def offset(second: int) -> float:
+        # The middle of the second in which it ended, within the stretch that was planned.
+        inside = min(max(second + 0.5 - start_s, 0.0), segment.duration_s * 0.999999)
+        return segment.start_s + inside
+
+    for entry in found.alike:
+        service_us = None if entry.lag_us is None else max(entry.time_us - entry.lag_us, 0)
+        seen = Seen(entry.script, offset(entry.second), entry.time_us, service_us, entry.count)
+        recorder.add(seen, weight=1 / share)
+    for (script, second, what), count in found.failed.items():
+        recorder.fail(script, offset(second), what, round(count / share))
+    for second, count in found.skipped.items():
+        recorder.drop(offset(second), round(count / share))
+
+
+class LiveLog:
+    """The latest lines of a log that is being written: a few kilobytes are read, whatever it has grown to."""
+
+    def __init__(self, directory: Path, columns: Columns) -> None:
+        self._directory, self._columns = directory, columns
+        self._read_to: dict[Path, int] = {}
+
+    def times_us(self) -> list[int]:
+        """Sorted, of what was logged since the last look, or of the end of it."""
+        times: list[int] = []
+        for path in log_files(self._directory):
+            for entry in tally(self._latest(path), self._columns).alike:
+                times += [entry.time_us] * entry.count
+        return sorted(times)
+
+    def _latest(self, path: Path) -> list[bytes]:
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                known = self._read_to.get(path, 0)
+                start = max(size - _TAIL_BYTES, known)
+                file.seek(start)
+                data = file.read(_TAIL_BYTES)
+        except OSError:
+            return []
+        whole = data.rfind(b"\n") + 1
+        self._read_to[path] = start + whole
+        lines = data[:whole].split(b"\n")
+        # What begins in the middle of a line has one field less, or a wrong one.
+        return lines if start == known else lines[1:]
+
+
+def _chunks(path: Path) -> Iterator[list[bytes]]:
+    """Whole lines. The last one of a run that was killed is cut off, and nobody knows where: it is left out."""
+    with path.open("rb") as file:
+        rest = b""
+        while data := file.read(_CHUNK_BYTES):
+            lines = (rest + data).split(b"\n")
+            rest = lines.pop()
+            yield lines
+
+
+def _start(path: Path, columns: Columns) -> float | None:
+    """When the run began, by its first line: the moment it ended at, less what it took."""
+    with path.open("rb") as file:
+        row = file.readline().split()
+    if len(row) != columns.width:
+        return None
+    try:
+        took_s = int(row[2]) * _US if row[2].isdigit() else 0.0
+        return int(row[4]) + int(row[5]) * _US - took_s
+    except ValueError:
+        return None
