@@ -17,10 +17,8 @@ select
                                 else format('%%I.%%I', operator_space.nspname, operators.opcname) end,
                 'opclass_is_default', operators.opcdefault,
                 'collation', (select collname from pg_collation where oid = index_row.indcollation[place]),
-                'collation_is_own', index_row.indcollation[place] <> 0
-                    and index_row.indcollation[place] is distinct from
-                        (select attcollation from pg_attribute
-                          where attrelid = indexed.oid and attnum = index_row.indkey[place] and attnum > 0))
+                'collation_is_own', strpos(pg_get_indexdef(index_class.oid),
+                    pg_get_indexdef(index_class.oid, place + 1, false) || ' COLLATE ') > 0)
                 order by place), '[]')
        from generate_series(0, index_row.indnkeyatts - 1) as place
        join pg_opclass operators on operators.oid = index_row.indclass[place]

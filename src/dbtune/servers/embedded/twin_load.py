@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,9 @@ _RESTORE = (
     " join pg_class on relnamespace = pg_namespace.oid and relname = s.relation"
     ' join pg_attribute on attrelid = pg_class.oid and attname = s."column" and attnum > 0'
 )
+
+
+_FIELDS = tuple(field.name for field in fields(ColumnStatistics))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +234,16 @@ def _statistics_rows(source: Source, missing: set[str]) -> Iterator[dict[str, An
         for column in table.columns:
             for one in column.statistics:
                 # Values of a type that has a stand-in cannot be read there; how many and how wide still counts.
-                known = asdict(one if column.extension not in missing else _bare(one))
+                known = _values(one if column.extension not in missing else _bare(one))
                 yield {"schema": table.schema, "relation": table.name, **known}
     for index in source.indexes:
         for one in index.statistics:
-            yield {"schema": index.schema, "relation": index.name, **asdict(one)}
+            yield {"schema": index.schema, "relation": index.name, **_values(one)}
+
+
+def _values(one: ColumnStatistics) -> dict[str, Any]:
+    # Not asdict(), which copies every value: this is half of the time.
+    return {name: value for name in _FIELDS if (value := getattr(one, name)) is not None}
 
 
 def _bare(one: ColumnStatistics) -> ColumnStatistics:
