@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -79,6 +80,9 @@ def _postgres(targets: Targets, stack: contextlib.ExitStack, need: Need, setting
 
 
 def _redis(targets: Targets, stack: contextlib.ExitStack, need: Need) -> str | None:
+    if need is Need.IF_NAMED and not (targets.redis or os.environ.get("REDIS_URL")):
+        # Importing the driver takes longer than many a command.
+        return None
     from dbtune.servers.redis.session import resolve_url
 
     if targets.embedded and not targets.redis:

@@ -22,7 +22,8 @@ class StatementTotal:
 
     `text` None: the server has lost it. `toplevel` False: called inside a function (known since extension 1.9).
     `max_ms` is a maximum since the reset, `stddev_ms` the population's.
-    `temp_written_bytes` went into files of sorts, hashes and the like.
+    `temp_written_bytes` went into files of sorts, hashes and the like. `jit_…`: what was compiled just in time, over
+    all calls; 0 as well where that is not counted (see `counts_jit`).
     """
 
     queryid: str
@@ -34,6 +35,8 @@ class StatementTotal:
     max_ms: float
     stddev_ms: float
     temp_written_bytes: int
+    jit_functions: int = 0
+    jit_ms: float = 0.0
 
     @property
     def mean_ms(self) -> float:
@@ -74,6 +77,7 @@ class StatementTotals:
 
     `entries` counts all databases; `dealloc` and `age_s` (since the reset) are None before extension 1.9.
     `hidden_*`: other users' statements that this role may not see. `lost_texts` are those with a row and no text.
+    `counts_jit` from extension 1.10 on.
     """
 
     rows: tuple[StatementTotal, ...]
@@ -87,6 +91,7 @@ class StatementTotals:
     work_mem_bytes: int
     cache_bytes: int
     max_connections: int
+    counts_jit: bool = False
 
     @property
     def total_ms(self) -> float:

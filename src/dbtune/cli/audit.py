@@ -148,9 +148,11 @@ def _names(given: list[str] | None) -> tuple[str, ...]:
 
 
 def _accepted(path: Path | None) -> tuple[Acceptance, ...]:
+    if path is None:
+        return ()
     from dbtune.app.accepted import read_accepted
 
-    return read_accepted(path) if path else ()
+    return read_accepted(path)
 
 
 def _without_accepted(report: AuditReport, entries: tuple[Acceptance, ...], *, quiet: bool) -> AuditReport:

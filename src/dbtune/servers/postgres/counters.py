@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from psycopg import errors, sql
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row, tuple_row
 
 from dbtune.baseline.capture import Fingerprint, Skipped, StatementRow, Statements
 from dbtune.baseline.rows import DatabaseRow, IndexRow, InstanceRow, TableRow
@@ -85,9 +85,28 @@ class _Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class _Info:
+    """Of all databases: `entries`. Of this one: what other users did that this role may not see."""
+
+    entries: int
+    hidden_calls: int
+    hidden_ms: float
+    dealloc: int | None
+    stats_reset: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class _User:
     oid: int
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Functions that JIT made of a statement, and the milliseconds that it took, over all calls."""
+
+    functions: int
+    ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +121,15 @@ class Pieces:
 
 
 class Counters:
-    """Reads the counters of one database again and again. `skipped` collects what could not be read, once each."""
+    """Reads the counters of one database again and again. `skipped` collects what could not be read, once each.
 
-    def __init__(self, connection: Connection) -> None:
+    Of statements only `columns` are read, fields of StatementRow; the others keep their defaults. Thousands of rows
+    are quicker to read when they are narrow.
+    """
+
+    def __init__(self, connection: Connection, columns: Collection[str] = tuple(_COLUMNS)) -> None:
         self._connection = connection
+        self._columns = [name for name in _COLUMNS if name in columns]
         self._skipped: dict[str, Skipped] = {}
         found = fetch(connection, "baseline_extension", Extension)
         self._extension = found[0] if found else None
@@ -164,6 +188,23 @@ class Counters:
             rows = self._connection.execute(query, (self._server.database_oid,)).fetchall()
         return {str(queryid): str(text) if text is not None else None for queryid, text in rows}
 
+    def compiled(self) -> Mapping[tuple[str, bool], Compiled] | None:
+        """What JIT did for this database's statements, by queryid and whether at top level.
+
+        Only those it did something for. None: not counted before extension 1.10, or not readable.
+        """
+        extension = self._extension
+        if extension is None or "statements" in self._skipped or "jit_functions" not in extension.columns:
+            return None
+        query = sql.SQL(
+            "/* dbtune */ select queryid::text, toplevel, sum(jit_functions)::bigint, sum(jit_generation_time"
+            " + jit_inlining_time + jit_optimization_time + jit_emission_time)::float8"
+            " from {}(false) where dbid = {} and queryid is not null and jit_functions > 0 group by 1, 2 /* dbtune */"
+        ).format(sql.Identifier(extension.schema, "pg_stat_statements"), sql.Literal(self._server.database_oid))
+        with translated("reading what JIT compiled"), self._connection.cursor(row_factory=tuple_row) as cursor:
+            rows = cursor.execute(query).fetchall()
+        return {(queryid, toplevel): Compiled(functions, ms) for queryid, toplevel, functions, ms in rows}
+
     def users(self, ids: Iterable[int]) -> Mapping[int, str]:
         wanted = set(ids)
         return {row.oid: row.name for row in fetch(self._connection, "baseline_users", _User) if row.oid in wanted}
@@ -173,50 +214,54 @@ class Counters:
         if extension is None:
             raise AssertionError("only asked where the extension is")
         with translated("reading pg_stat_statements"):
-            rows, hidden = self._rows(extension)
-            entries, dealloc, reset = self._info(extension)
+            rows = self._rows(extension)
+            info = self._info(extension)
             maximum = self._connection.execute(
                 "/* dbtune */ select current_setting('pg_stat_statements.max', true)::bigint /* dbtune */"
             ).fetchone()
         return Statements(
             rows=rows,
-            entries=entries,
+            entries=info.entries,
             entries_max=int(str(maximum[0])) if maximum and maximum[0] is not None else None,
-            dealloc=dealloc,
-            stats_reset=reset,
-            hidden_calls=hidden[0],
-            hidden_exec_ms=hidden[1],
+            dealloc=info.dealloc,
+            stats_reset=info.stats_reset,
+            hidden_calls=info.hidden_calls,
+            hidden_exec_ms=info.hidden_ms,
         )
 
-    def _rows(self, extension: Extension) -> tuple[tuple[StatementRow, ...], tuple[int, float]]:
-        """The rows of this database, without texts; and calls and time of those that this role may not see."""
-        source = sql.SQL("from {}(false) where dbid = {}").format(
-            sql.Identifier(extension.schema, "pg_stat_statements"), sql.Literal(self._server.database_oid)
-        )
+    def _rows(self, extension: Extension) -> tuple[StatementRow, ...]:
+        """The rows of this database, without texts."""
         listed = sql.SQL(
-            "/* dbtune */ select userid::bigint, dbid::bigint, queryid::text, {} {} and queryid is not null"
-            " /* dbtune */"
-        ).format(sql.SQL(", ").join(_column(name, extension.columns) for name in _COLUMNS), source)
-        unseen = sql.SQL(
-            "/* dbtune */ select coalesce(sum(calls), 0)::bigint, coalesce(sum({}), 0) {} and queryid is null"
-            " /* dbtune */"
-        ).format(_named("exec_ms", extension.columns), source)
-        with self._connection.cursor(row_factory=class_row(StatementRow)) as cursor:
-            rows = tuple(cursor.execute(listed).fetchall())
-        hidden = self._connection.execute(unseen).fetchone()
-        return rows, (int(str(hidden[0])), float(str(hidden[1]))) if hidden else (0, 0.0)
-
-    def _info(self, extension: Extension) -> tuple[int, int | None, datetime | None]:
-        """Entries of all databases, and since extension 1.9 the evictions and the last reset (rule 4)."""
-        query = sql.SQL("/* dbtune */ select (select count(*) from {}(false)) as entries, {} /* dbtune */").format(
+            "/* dbtune */ select userid::bigint, dbid::bigint, queryid::text, {} from {}(false)"
+            " where dbid = {} and queryid is not null /* dbtune */"
+        ).format(
+            sql.SQL(", ").join(_column(name, extension.columns) for name in self._columns),
             sql.Identifier(extension.schema, "pg_stat_statements"),
-            sql.SQL("dealloc, stats_reset from {}").format(sql.Identifier(extension.schema, "pg_stat_statements_info"))
+            sql.Literal(self._server.database_oid),
+        )
+        with self._connection.cursor(row_factory=class_row(StatementRow)) as cursor:
+            return tuple(cursor.execute(listed).fetchall())
+
+    def _info(self, extension: Extension) -> _Info:
+        """Entries of all databases; calls and time of those of this one that this role may not see; since extension
+        1.9 the evictions and the last reset (rule 4).
+        """
+        query = sql.SQL(
+            "/* dbtune */ select count(*) as entries, coalesce(sum(calls) filter (where {0}), 0)::bigint as"
+            " hidden_calls, coalesce(sum({1}) filter (where {0}), 0)::float8 as hidden_ms, {2} from {3}(false)"
+            " /* dbtune */"
+        ).format(
+            sql.SQL("dbid = {} and queryid is null").format(sql.Literal(self._server.database_oid)),
+            _named("exec_ms", extension.columns),
+            sql.SQL("(select dealloc from {0}) as dealloc, (select stats_reset from {0}) as stats_reset").format(
+                sql.Identifier(extension.schema, "pg_stat_statements_info")
+            )
             if extension.has_info
             else sql.SQL("null::bigint as dealloc, null::timestamptz as stats_reset"),
+            sql.Identifier(extension.schema, "pg_stat_statements"),
         )
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            row = cursor.execute(query).fetchone() or {}
-        return row["entries"], row["dealloc"], row["stats_reset"]
+        with self._connection.cursor(row_factory=class_row(_Info)) as cursor:
+            return cursor.execute(query).fetchall()[0]
 
     def _try(self, check: str, read: Callable[[], Answer]) -> Answer | None:
         """None, and a note, where this role or this server does not allow it. A lost connection is still an error."""

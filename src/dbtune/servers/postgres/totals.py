@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from dbtune.baseline.capture import OWN_MARK, StatementRow, Statements
 from dbtune.checks.statement_totals import StatementTotal, StatementTotals
 from dbtune.core.errors import Unsupported
-from dbtune.servers.postgres.counters import Counters
+from dbtune.servers.postgres.counters import Compiled, Counters
 from dbtune.servers.postgres.queries import fetch
 from dbtune.servers.postgres.session import Connection
 
+COLUMNS = ("toplevel", "calls", "rows", "exec_ms", "exec_stddev_ms", "exec_max_ms", "temp_written", "stats_since")
+"""What checks of statements judge; the last one tells a row that began anew within a window."""
 # A list of constants; since 18 the server writes `in ($1 /*, ... */)` itself. Thousands of texts are looked through:
 # this is a hundred times faster than their fingerprints.
 _LIST = re.compile(r"(?<=[(\[])\s*\$\d+(?:\s*,\s*\$\d+)*(?:\s*/\*, \.\.\. \*/)?\s*(?=[)\]])")
@@ -31,18 +33,33 @@ class _MemoryLimits:
     block_bytes: int
 
 
-def read_totals(connection: Connection) -> StatementTotals:
+@dataclass(frozen=True, slots=True)
+class ReadStatements:
+    """pg_stat_statements at one moment with its texts, read once for everybody who judges it."""
+
+    counters: Counters
+    statements: Statements
+    texts: Mapping[str, str | None]
+
+
+def read_statements(connection: Connection) -> ReadStatements:
     """Raises Unsupported, with the remedy, where pg_stat_statements is missing, not loaded or not readable."""
-    counters = Counters(connection)
+    counters = Counters(connection, COLUMNS)
     statements = counters.statements()
     if statements is None:
         why = counters.skipped[0]
         raise Unsupported(why.reason, hint=why.hint)
-    texts = counters.texts()
+    return ReadStatements(counters, statements, counters.texts())
+
+
+def totals(connection: Connection, read: ReadStatements) -> StatementTotals:
+    """Of what was read, without dbtune's own statements."""
+    statements, texts = read.statements, read.texts
+    compiled = read.counters.compiled()
     limits = fetch(connection, "audit_memory_limits", _MemoryLimits)[0]
     known = [row for row in statements.rows if OWN_MARK not in (texts.get(row.queryid) or "")]
     return StatementTotals(
-        rows=tuple(_merged(known, texts, limits.block_bytes)),
+        rows=tuple(_merged(known, texts, limits.block_bytes, compiled or {})),
         entries=statements.entries,
         entries_max=statements.entries_max,
         dealloc=statements.dealloc,
@@ -53,6 +70,7 @@ def read_totals(connection: Connection) -> StatementTotals:
         work_mem_bytes=limits.work_mem_bytes,
         cache_bytes=limits.cache_bytes,
         max_connections=limits.max_connections,
+        counts_jit=compiled is not None,
     )
 
 
@@ -62,7 +80,10 @@ def _age_s(statements: Statements) -> float | None:
 
 
 def _merged(
-    rows: Iterable[StatementRow], texts: Mapping[str, str | None], block_bytes: int
+    rows: Iterable[StatementRow],
+    texts: Mapping[str, str | None],
+    block_bytes: int,
+    compiled: Mapping[tuple[str, bool], Compiled],
 ) -> Iterable[StatementTotal]:
     """One total for all users, for one text under several ids (drivers that vary the types of parameters), and
     before 18 for lists of constants of several lengths (rule 10).
@@ -73,6 +94,7 @@ def _merged(
         groups[row.queryid if text is None else _folded(text), row.toplevel is not False].append(row)
     for (_, toplevel), group in groups.items():
         longest = max(group, key=lambda row: row.exec_ms)
+        jit = [compiled[key] for key in {(row.queryid, toplevel) for row in group} if key in compiled]
         yield StatementTotal(
             queryid=longest.queryid,
             text=texts.get(longest.queryid),
@@ -83,6 +105,8 @@ def _merged(
             max_ms=max(row.exec_max_ms for row in group),
             stddev_ms=_pooled_stddev(group),
             temp_written_bytes=sum(row.temp_written for row in group) * block_bytes,
+            jit_functions=sum(one.functions for one in jit),
+            jit_ms=math.fsum(one.ms for one in jit),
         )
 
 
