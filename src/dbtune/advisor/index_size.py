@@ -82,14 +82,14 @@ def btree(
     else:
         per_page -= 0.5
     leaves = max(math.ceil(count / max(per_page, 1.0)), 1)
-    return _with_levels(leaves, _pivot_bytes(leaves, rows, keys))
+    return _with_levels(leaves, _pivot_bytes(count, keys))
 
 
 def height_of(pages: int, keys: Sequence[Attribute], rows: float) -> int:
     """The height of an existing B-tree of so many pages."""
     if pages <= 2:
         return 0
-    leaves, pivot = pages - 1, _pivot_bytes(pages, rows, keys)
+    leaves, pivot = pages - 1, _pivot_bytes(max(rows, 1.0), keys)
     # Not all of its pages are leaves.
     while leaves > 1 and _with_levels(leaves, pivot).pages > pages:
         leaves -= max((_with_levels(leaves, pivot).pages - pages), 1)
@@ -241,15 +241,14 @@ def _combinations(rows: float, keys: Sequence[Attribute]) -> float:
     return max(possible * -math.expm1(-rows / possible), 1.0)
 
 
-def _pivot_bytes(leaves: int, rows: float, keys: Sequence[Attribute]) -> float:
-    """A key of the upper levels: only as many columns as tell two leaves apart, else the row's address as well."""
-    distinct, kept = 1.0, list[Attribute]()
-    for key in keys:
-        kept.append(key)
-        distinct *= max(key.distinct, 1.0)
-        if distinct >= min(leaves * 20, rows):
-            return _tuple_bytes(kept) + _LINE_POINTER
-    return _tuple_bytes(kept) + (8 if distinct < rows else 0) + _LINE_POINTER
+def _pivot_bytes(tuples: float, keys: Sequence[Attribute]) -> float:
+    """A key of the upper levels: as many columns as tell two neighbouring tuples apart, else their address as well."""
+    total = told_apart = 0.0
+    for length in range(1, len(keys) + 1):
+        share = max(min(_combinations(tuples, keys[:length]) / tuples, 1.0), told_apart)
+        total += (share - told_apart) * _tuple_bytes(keys[:length])
+        told_apart = share
+    return total + (1 - told_apart) * (_tuple_bytes(keys) + 8) + _LINE_POINTER
 
 
 def _with_levels(leaves: int, pivot: float) -> Size:
