@@ -1,0 +1,223 @@
+"""What a workload costs under any set of indexes, asking the planner as rarely as can be.
+
+A set of indexes is a bit mask. The planner takes the cheapest plan it sees, so one answer settles many questions: a
+plan found with the indexes A that uses only U stays the best one for every set between U and A (the observation behind
+INUM: Papadomanolakis, Dash, Ailamaki, VLDB 2007).
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dbtune.advisor.index import IndexDefinition
+from dbtune.advisor.what_if import StatementCost, WhatIf
+
+Mask = int
+"""The first bits are existing indexes that may be dropped, the others candidates in the order of their arrival."""
+
+NEARLY = 0.999
+"""Costs that differ by less are the same: the planner itself takes plans within 1 % for equal (STD_FUZZ_FACTOR)."""
+
+_WORD = re.compile(r"[^\W\d][\w$]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One text of a statement. `weight` is how often it is called; `tables` are those that its plan reads.
+
+    `statement` numbers the statement that it belongs to.
+    """
+
+    sql: str
+    weight: float
+    statement: int
+    tables: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The planner's cost of one call, and which indexes of the mask its plan uses."""
+
+    cost: float
+    used: Mask
+
+
+@dataclass(slots=True)
+class _Known:
+    """The answers for one term: for each set asked, what it cost. `reach` are the indexes that could matter to it.
+
+    `plans` are the different plans, each by its cost and the indexes it uses, the cheapest first; `useful` are all of
+    those indexes together.
+    """
+
+    words: frozenset[str]
+    reach: Mask
+    answers: dict[Mask, Price] = field(default_factory=dict)
+    plans: list[tuple[float, Mask]] = field(default_factory=list)
+    useful: Mask = 0
+
+    def learn(self, mask: Mask, price: Price) -> None:
+        self.answers[mask & self.reach] = price
+        plan = (price.cost, price.used)
+        place = bisect.bisect_left(self.plans, plan)
+        if place == len(self.plans) or self.plans[place] != plan:
+            self.plans.insert(place, plan)
+        self.useful |= price.used
+
+    def of(self, mask: Mask) -> Price | None:
+        asked = mask & self.reach
+        exact = self.answers.get(asked)
+        if exact is not None:
+            return exact
+        price = self._beneath(asked)
+        if price is not None:
+            self.answers[asked] = price
+        return price
+
+    def _beneath(self, asked: Mask) -> Price | None:
+        """A set that holds this one has the same plan, or one that costs nearly what a plan allowed here costs."""
+        floor = 0.0
+        for known, price in self.answers.items():
+            if not asked & ~known:
+                if not price.used & ~asked:
+                    return price
+                floor = max(floor, price.cost)
+        cheapest = self.cheapest(asked)
+        if cheapest is None or cheapest[0] * NEARLY > floor:
+            return None
+        return Price(*cheapest)
+
+    def cheapest(self, mask: Mask, among: Mask = -1) -> tuple[float, Mask] | None:
+        """The cheapest plan known that needs nothing but `mask`, and uses some of `among`."""
+        return next((plan for plan in self.plans if not plan[1] & ~mask and (among == -1 or plan[1] & among)), None)
+
+
+class Prices:
+    """Asks `what_if` about `terms` under sets of indexes; remembers every answer."""
+
+    def __init__(
+        self, what_if: WhatIf, terms: Sequence[Term], droppable: Mapping[str, tuple[str, str]] | None = None
+    ) -> None:
+        """`droppable` are existing indexes by their quoted names, with their tables."""
+        self._what_if = what_if
+        self.terms = tuple(terms)
+        self._droppable = dict(droppable or {})
+        self._members: list[IndexDefinition | str] = list(self._droppable)
+        self._bit_of = {member: 1 << position for position, member in enumerate(self._members)}
+        self.existing: Mask = (1 << len(self._members)) - 1
+        self._known = [_Known(words_of(term.sql), 0) for term in self.terms]
+        for term, known in zip(self.terms, self._known, strict=True):
+            known.reach = sum(self._bit_of[name] for name, table in self._droppable.items() if table in term.tables)
+        self.asked = 0
+
+    def extend(self, candidates: Iterable[IndexDefinition]) -> Mask:
+        """Makes more candidates known; answers that were given stay true, as none of these was there."""
+        added = 0
+        for candidate in candidates:
+            bit = self._bit_of.setdefault(candidate, 1 << len(self._members))
+            if bit == 1 << len(self._members):
+                self._members.append(candidate)
+            for term, known in zip(self.terms, self._known, strict=True):
+                if _could_matter(candidate, term.tables, known.words):
+                    known.reach |= bit
+            added |= bit
+        return added
+
+    def bit(self, member: IndexDefinition | str) -> Mask:
+        return self._bit_of[member]
+
+    def candidate(self, position: int) -> IndexDefinition:
+        member = self._members[position]
+        if isinstance(member, str):
+            raise TypeError(f"bit {position} is the existing index {member}")
+        return member
+
+    def candidates(self, mask: Mask) -> list[IndexDefinition]:
+        """Those in a mask, in their own order."""
+        return [self.candidate(position) for position in positions(mask & ~self.existing)]
+
+    def concerned(self, mask: Mask) -> list[int]:
+        """The terms to which any of these indexes could matter."""
+        return [number for number, known in enumerate(self._known) if known.reach & mask]
+
+    def served(self, mask: Mask) -> list[int]:
+        """The terms of which some known plan uses any of these."""
+        return [number for number, known in enumerate(self._known) if known.useful & mask]
+
+    def reach(self, term: int) -> Mask:
+        return self._known[term].reach
+
+    def price(self, term: int, mask: Mask) -> Price:
+        """One term under a set."""
+        return self.prices((term,), mask)[0]
+
+    def prices(self, terms: Sequence[int], mask: Mask) -> list[Price]:
+        """Several terms under one set: whatever is not known is asked at once."""
+        found = [self._known[term].of(mask) for term in terms]
+        missing = [term for term, price in zip(terms, found, strict=True) if price is None]
+        if not missing:
+            return [price for price in found if price is not None]
+        fresh = dict(zip(missing, self._ask(missing, mask), strict=True))
+        return [price if price is not None else fresh[term] for term, price in zip(terms, found, strict=True)]
+
+    def guess(self, term: int, now: Price, add: Mask, mask: Mask) -> float:
+        """What a term may cost with `add` more, without asking: what the plans that use it cost by themselves.
+
+        Together with what `now` uses they may be cheaper still: the shares that each leaves of the cost without any
+        index are multiplied. Never below the cheapest plan of all.
+        """
+        known = self._known[term]
+        alone = known.cheapest(mask, add)
+        bare = known.answers.get(self.existing & known.reach)
+        if bare is None or alone is None:
+            return now.cost
+        together = now.cost * min(alone[0] / bare.cost, 1.0) if bare.cost else now.cost
+        return max(known.plans[0][0], min(now.cost, alone[0], together))
+
+    def _ask(self, terms: Sequence[int], mask: Mask) -> Iterator[Price]:
+        # Only what matters to one of them is switched on: each index more is one more for the planner to look at.
+        matters = 0
+        for term in terms:
+            matters |= self._known[term].reach
+        self.asked += len(terms)
+        answers = self._what_if.costs(
+            [self.terms[term].sql for term in terms],
+            active=self.candidates(mask & matters),
+            dropped=[name for name in self._droppable if not mask & self._bit_of[name]],
+        )
+        for term, answer in zip(terms, answers, strict=True):
+            price = Price(answer.total if answer.total is not None else math.inf, self._mask_of(answer))
+            self._known[term].learn(mask, price)
+            yield price
+
+    def _mask_of(self, answer: StatementCost) -> Mask:
+        members: list[IndexDefinition | str] = [*answer.candidates, *(answer.existing & self._droppable.keys())]
+        return sum(self._bit_of[member] for member in members)
+
+
+def words_of(sql: str) -> frozenset[str]:
+    """Everything in a text that could be a name."""
+    return frozenset(word.lower() for word in _WORD.findall(sql))
+
+
+def _could_matter(index: IndexDefinition, tables: Collection[tuple[str, str]], words: frozenset[str]) -> bool:
+    """Whether a statement that reads these tables could use the index: its first key must be spoken of.
+
+    Where the text does not name the table (a view, a partition), any index of a table in the plan could.
+    """
+    named = index.table.lower() in words
+    if not named and (index.schema, index.table) not in tables:
+        return False
+    return not named or bool(words_of(index.keys[0].text) & words)
+
+
+def positions(mask: Mask) -> Iterator[int]:
+    """The numbers of the bits that are set, rising."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low

@@ -1,0 +1,173 @@
+"""From analysed statements to advice: candidates, search, drops, and who gains what."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from dbtune.advisor.advice import Drop, Recommendation, Served
+from dbtune.advisor.analysis import Analysis
+from dbtune.advisor.candidates import Proposal
+from dbtune.advisor.drops import Present, find_drops
+from dbtune.advisor.exploring import explore
+from dbtune.advisor.index import IndexDefinition, name_apart
+from dbtune.advisor.merging import relatives
+from dbtune.advisor.prices import Mask, Prices, Term
+from dbtune.advisor.search import Search
+from dbtune.advisor.source import Source
+from dbtune.advisor.states import NO_LIMITS, Burden, Limits, State, States
+from dbtune.advisor.what_if import Candidate, WhatIf
+from dbtune.advisor.writes import table_writes, write_costs
+from dbtune.core.identifiers import quote
+from dbtune.core.progress import Progress, silent
+
+MOST_TERMS = 400
+"""Texts that the search looks at: the dearest, by their weights."""
+_SCAN_BYTES_PER_S = 400e6
+_COMPARISONS_PER_S = 30e6
+"""A build reads the table and sorts the rows: rough figures of one core, measured on TPC-H at scale factor 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """What the search found. Costs are sums over all statements that could be planned."""
+
+    recommendations: tuple[Recommendation, ...]
+    drops: tuple[Drop, ...]
+    cost_before: float
+    cost_after: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that the advice depends on. `is_late` ends the search early, with the best answer so far."""
+
+    analyses: Sequence[Analysis]
+    what_if: WhatIf
+    source: Source
+    limits: Limits = NO_LIMITS
+    is_late: Callable[[], bool] = lambda: False
+
+
+@dataclass(slots=True)
+class _Field:
+    """Where the search takes place: the candidates that the planner can be asked about, by position."""
+
+    question: Question
+    states: States
+    candidates: dict[int, Candidate] = field(default_factory=dict)
+
+    def add(self, definitions: Iterable[IndexDefinition]) -> Mask:
+        """Those of them that a limit does not shut out."""
+        question = self.question
+        found = [one for one in question.what_if.add(dict.fromkeys(definitions)) if one.size_bytes is not None]
+        costs = write_costs(found, table_writes(question.analyses, question.source), question.source)
+        burdens = {one.definition: Burden(one.size_bytes or 0, cost) for one, cost in zip(found, costs, strict=True)}
+        allowed = self.states.extend(burdens)
+        self.candidates |= {self.states.prices.bit(one.definition).bit_length() - 1: one for one in found}
+        return allowed
+
+
+def recommend(question: Question, progress: Progress = silent) -> Recommended:
+    """The best set of indexes within the limits."""
+    analyses, what_if = question.analyses, question.what_if
+    field = _Field(question, States(Prices(what_if, _terms(analyses, what_if), _droppable(what_if)), question.limits))
+    progress("trying every candidate", 0.1)
+    allowed = field.add(_proposed(analyses))
+    atoms = explore(field.states, allowed, question.is_late)
+    progress("merging candidates", 0.4)
+    used = functools.reduce(operator.or_, atoms, 0)
+    merged = field.add(relatives(field.states.prices.candidates(used)))
+    atoms |= explore(field.states, used | merged, question.is_late)
+    progress("choosing", 0.6)
+    state = Search(field.states, atoms, question.is_late).best()
+    chosen = {bit: field.candidates[bit] for bit in field.states.chosen(state.mask)}
+    names = name_apart((one.definition for one in chosen.values()), {index.name for index in what_if.existing})
+    drops, after = find_drops(field.states, state, Present(what_if.existing, names, question.source))
+    progress("who gains what", 0.9)
+    made = [_recommendation(field, after, bit, names[one.definition]) for bit, one in chosen.items()]
+    ranked = sorted(made, key=lambda one: (-one.benefit, one.definition.sort_key))
+    notes = dict.fromkeys(note for analysis in analyses for note in analysis.proposals.notes)
+    return Recommended(tuple(ranked), drops, field.states.before.total, after.total, tuple(notes))
+
+
+def _terms(analyses: Sequence[Analysis], what_if: WhatIf) -> list[Term]:
+    """The texts that can be planned, the dearest first."""
+    texts = [
+        Term(variant.sql, analysis.statement.weight * variant.share, number, analysis.tables)
+        for number, analysis in enumerate(analyses)
+        for variant in analysis.statement.variants
+    ]
+    costs = what_if.costs([term.sql for term in texts])
+    priced = [
+        (term.weight * cost.total, term) for term, cost in zip(texts, costs, strict=True) if cost.total is not None
+    ]
+    priced.sort(key=lambda one: (-one[0], one[1].statement, one[1].sql))
+    return [term for _, term in priced[:MOST_TERMS]]
+
+
+def _proposed(analyses: Iterable[Analysis]) -> Iterator[IndexDefinition]:
+    for analysis in analyses:
+        yield from analysis.proposals.definitions
+
+
+def _droppable(what_if: WhatIf) -> dict[str, tuple[str, str]]:
+    return {
+        quote(index.schema, index.name): (index.schema, index.table)
+        for index in what_if.existing
+        if index.is_droppable and index.parent is None
+    }
+
+
+def _recommendation(field: _Field, state: State, bit: int, name: str) -> Recommendation:
+    question, candidate = field.question, field.candidates[bit]
+    without = field.states.step(state, remove=1 << bit)
+    proposal = next(filter(None, (_proposal(one, candidate) for one in question.analyses)), None)
+    is_guess = candidate.heuristic or (proposal is not None and proposal.confidence == "heuristic")
+    return Recommendation(
+        definition=candidate.definition,
+        name=name,
+        size_bytes=candidate.size_bytes or 0,
+        build_s=_build_s(candidate, question.source),
+        write_cost=field.states.burden(bit).write_cost,
+        benefit=without.total - state.total,
+        queries=_served(field.states, state, 1 << bit, question.analyses),
+        why=proposal.why if proposal is not None else "does the work of several",
+        confidence="heuristic" if is_guess else "simulated",
+    )
+
+
+def _proposal(analysis: Analysis, candidate: Candidate) -> Proposal | None:
+    return next((one for one in analysis.proposals.single if one.definition == candidate.definition), None)
+
+
+def _served(states: States, state: State, bit: Mask, analyses: Sequence[Analysis]) -> tuple[Served, ...]:
+    """Statements of which some text's plan uses the index, by what they gain."""
+    before: dict[int, float] = {}
+    after: dict[int, float] = {}
+    uses: set[int] = set()
+    for number, term in enumerate(states.prices.terms):
+        share = term.weight / analyses[term.statement].statement.weight
+        before[term.statement] = before.get(term.statement, 0.0) + share * states.before.prices[number].cost
+        after[term.statement] = after.get(term.statement, 0.0) + share * state.prices[number].cost
+        if state.prices[number].used & bit:
+            uses.add(term.statement)
+    served = [_gain(analyses[number], before[number], after[number]) for number in uses]
+    return tuple(sorted(served, key=lambda one: (one.calls * (one.cost_after - one.cost_before), one.query)))
+
+
+def _gain(analysis: Analysis, before: float, after: float) -> Served:
+    statement = analysis.statement
+    return Served(statement.text, statement.weight, before, after, statement.queryid, statement.place)
+
+
+def _build_s(candidate: Candidate, source: Source) -> float:
+    table = source.by_name.get((candidate.definition.schema, candidate.definition.table))
+    if table is None:
+        return 0.0
+    rows = candidate.rows if candidate.rows is not None else table.live_rows
+    return table.pages * 8192 / _SCAN_BYTES_PER_S + rows * math.log2(max(rows, 2.0)) / _COMPARISONS_PER_S

@@ -1,0 +1,186 @@
+"""Which set of indexes makes the whole workload cheapest, under limits.
+
+Two ways are gone, adding to nothing and taking away from everything that any plan uses; then indexes are exchanged as
+long as that helps. What could help is guessed from the plans that are known, and the planner decides. The same input
+gives the same answer, unless time runs out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+
+from dbtune.advisor.prices import Mask, positions
+from dbtune.advisor.states import State, States
+
+SMALLEST_GAIN = 0.001
+"""An index must make the workload cheaper by this share of what is left. Extend (Schlosser, Kossmann, Boissier, ICDE
+2019) stops at 0.3 %."""
+_TRIED = 10
+_SHRUNK = 4
+_PAIRED = 6
+
+
+class Search:
+    """`atoms` are sets of candidates that plans use together; `is_late` ends the search with the best so far."""
+
+    def __init__(self, states: States, atoms: Iterable[Mask], is_late: Callable[[], bool]) -> None:
+        self._states = states
+        self._atoms = list(dict.fromkeys(atoms))
+        self._is_late = is_late
+        self._pool: Mask = 0
+        for atom in self._atoms:
+            self._pool |= atom
+
+    def best(self) -> State:
+        """The best set within the limits; the state before where no index helps."""
+        everything = self._states.step(self._states.before, add=self._pool)
+        ways = [self._states.before]
+        if self._states.fits(everything):
+            ways.append(self._exchange(self._take_away(everything)))
+        else:
+            ways.append(self._exchange(self._add(self._states.before)))
+            if not self._is_late():
+                ways.append(self._exchange(self._add(self._take_away(everything))))
+        return self._without_trifles(min(ways, key=lambda state: (state.total, state.size_bytes, state.mask)))
+
+    # -- adding -----------------------------------------------------------------------------------------------------
+
+    def _add(self, state: State) -> State:
+        """The most gain for each byte first; a guess that comes true is not compared with smaller ones."""
+        while not self._is_late():
+            best: tuple[float, State] | None = None
+            for guessed, add in self._promising(state, self._pool, by_size=True):
+                size = max(self._states.size(add), 1)
+                if best is not None and best[0] >= (state.total - guessed) / size:
+                    break
+                after = self._states.step(state, add=add)
+                worth = (state.total - after.total) / size
+                if worth > (0.0 if best is None else best[0]):
+                    best = (worth, after)
+            if best is None:
+                return state
+            state = best[1]
+        return state
+
+    def _promising(self, state: State, pool: Mask, *, by_size: bool) -> list[tuple[float, Mask]]:
+        """What could be added, one index or all that a plan uses, with the total guessed; the most promising first."""
+        ranked = []
+        for add in self._additions(state.mask, pool):
+            if self._states.fits(state, add):
+                guessed = self._states.guessed(state, add)
+                worth = (state.total - guessed) / (max(self._states.size(add), 1) if by_size else 1)
+                if worth > 0:
+                    ranked.append((-worth, guessed, add))
+        return [(guessed, add) for _, guessed, add in sorted(ranked)[:_TRIED]]
+
+    def _additions(self, mask: Mask, pool: Mask) -> Iterable[Mask]:
+        singles = (1 << bit for bit in positions(pool & ~mask))
+        atoms = (atom & ~mask for atom in self._atoms if atom & ~mask and not atom & ~mask & ~pool)
+        return dict.fromkeys(itertools.chain(singles, atoms))
+
+    # -- taking away ------------------------------------------------------------------------------------------------
+
+    def _take_away(self, state: State) -> State:
+        """What is useless, then what is missed least for each byte."""
+        states = self._states
+        losses: dict[int, float] = {}
+        while True:
+            for bit in states.chosen(state.mask):
+                if bit not in losses:
+                    losses[bit] = states.step(state, remove=1 << bit).total - state.total
+            useless = sum(1 << bit for bit, loss in losses.items() if loss <= 0 and not self._is_used(state, bit))
+            harmful = [bit for bit, loss in losses.items() if loss < 0]
+            if useless or harmful:
+                after = states.step(state, remove=useless or 1 << harmful[0])
+            elif states.fits(state) or not losses:
+                return state
+            else:
+                after = self._shrunk(state, losses)
+            losses = self._still_true(losses, state, after)
+            state = after
+
+    @staticmethod
+    def _is_used(state: State, bit: int) -> bool:
+        return any(price.used >> bit & 1 for price in state.prices)
+
+    @staticmethod
+    def _still_true(losses: dict[int, float], before: State, after: State) -> dict[int, float]:
+        """Losses of indexes that only serve terms whose plans stayed as they were."""
+        touched = 0
+        for old, new in zip(before.prices, after.prices, strict=True):
+            if old != new:
+                touched |= old.used | new.used
+        return {bit: loss for bit, loss in losses.items() if after.mask >> bit & 1 and not touched >> bit & 1}
+
+    def _shrunk(self, state: State, losses: dict[int, float]) -> State:
+        """The step that loses least for each byte: an index less, or a smaller one of its kind in its place."""
+        states = self._states
+        ranked = sorted((loss / states.burden(bit).size_bytes, bit) for bit, loss in losses.items())
+        options = [(ranked[0][0], states.step(state, remove=1 << ranked[0][1]))]
+        for _, bit in [] if self._is_late() else ranked[:_SHRUNK]:
+            for other in self._smaller(bit, self._pool & ~state.mask)[:_SHRUNK]:
+                smaller = states.step(state, add=1 << other, remove=1 << bit)
+                freed = state.size_bytes - smaller.size_bytes
+                options.append(((smaller.total - state.total) / freed, smaller))
+        return min(options, key=lambda option: (option[0], option[1].mask))[1]
+
+    def _smaller(self, bit: int, pool: Mask) -> list[int]:
+        """Smaller candidates that begin with the same key, the largest of them first."""
+        states, mine = self._states, self._states.prices.candidate(bit)
+        found = [
+            other
+            for other in positions(pool)
+            if states.burden(other).size_bytes < states.burden(bit).size_bytes
+            and states.table(other) == states.table(bit)
+            and states.prices.candidate(other).keys[0].text == mine.keys[0].text
+        ]
+        return sorted(found, key=lambda other: (-states.burden(other).size_bytes, other))
+
+    # -- exchanging -------------------------------------------------------------------------------------------------
+
+    def _exchange(self, state: State) -> State:
+        """One or two indexes out, others in, as long as that is better."""
+        while not self._is_late():
+            better = next(self._better(state), None)
+            if better is None:
+                return state
+            state = better
+        return state
+
+    def _better(self, state: State) -> Iterator[State]:
+        enough = state.total * 1e-5
+        for removed in self._removals(state):
+            base = self._states.step(state, remove=removed) if removed else state
+            for guessed, add in self._promising(base, self._pool & ~removed, by_size=False):
+                if guessed > state.total - enough or self._is_late():
+                    break
+                after = self._filled(self._states.step(base, add=add))
+                if after.total < state.total - enough:
+                    yield after
+
+    def _filled(self, state: State) -> State:
+        """With what else fits, as far as the guess goes."""
+        for guessed, add in self._promising(state, self._pool, by_size=True):
+            if guessed < state.total and self._states.fits(state, add):
+                after = self._states.step(state, add=add)
+                state = min(state, after, key=lambda one: one.total)
+        return state
+
+    def _removals(self, state: State) -> list[Mask]:
+        """None, each index, and pairs of those that are missed least."""
+        states = self._states
+        losses = sorted(
+            (states.step(state, remove=1 << bit).total - state.total, bit) for bit in states.chosen(state.mask)
+        )
+        single = [1 << bit for _, bit in losses]
+        return [0, *single, *(one | other for one, other in itertools.combinations(single[:_PAIRED], 2))]
+
+    def _without_trifles(self, state: State) -> State:
+        """Less those that bring next to nothing: an index is a promise to maintain it."""
+        while True:
+            without = [self._states.step(state, remove=1 << bit) for bit in self._states.chosen(state.mask)]
+            trifles = [after for after in without if after.total - state.total < SMALLEST_GAIN * state.total]
+            if not trifles:
+                return state
+            state = min(trifles, key=lambda one: (one.total, one.mask))
