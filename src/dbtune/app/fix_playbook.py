@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dbtune.core.cache_report import CacheReport
 from dbtune.core.findings import AuditReport, Finding
 from dbtune.playbook.source import MAX_BYTES
 from dbtune.render.text import one_line
@@ -24,15 +25,15 @@ class FixPlaybook:
     left_out: int = 0
 
 
-def fix_playbook(report: AuditReport) -> FixPlaybook:
+def fix_playbook(report: AuditReport | CacheReport, *, only_safe: bool = True) -> FixPlaybook:
     """The worst findings first, each step once, its reasons as comments."""
     reasons: dict[str, list[Finding]] = {}
     for finding in report.findings:
-        if finding.fix is not None and finding.fix.safe and finding.fix.step is not None:
+        if finding.fix is not None and (finding.fix.safe or not only_safe) and finding.fix.step is not None:
             reasons.setdefault(json.dumps(finding.fix.step, default=list), []).append(finding)
     if not reasons:
         return FixPlaybook(None, 0)
-    parts = list(_head(report))
+    parts = list(_head(report, only_safe=only_safe))
     room = MAX_BYTES - 1000 - len("".join(parts).encode())
     steps = 0
     for step, findings in reasons.items():
@@ -45,10 +46,11 @@ def fix_playbook(report: AuditReport) -> FixPlaybook:
     return FixPlaybook("".join(parts), steps, len(reasons) - steps)
 
 
-def _head(report: AuditReport) -> Iterator[str]:
-    yield "# The safe fixes of an audit: look at `dbtune plan` of this file before `dbtune apply`.\n"
+def _head(report: AuditReport | CacheReport, *, only_safe: bool) -> Iterator[str]:
+    which = "safe fixes of an audit" if only_safe else "advice of a look at the cache, each of it to be judged"
+    yield f"# The {which}: look at `dbtune plan` of this file before `dbtune apply`.\n"
     yield f"# {one_line(report.target)}, {report.started_at:%Y-%m-%d %H:%M} UTC\n"
-    yield f"version: 1\nname: audit-fixes-{report.started_at:%Y-%m-%d}\nsteps:\n"
+    yield f"version: 1\nname: {'audit-fixes' if only_safe else 'cache-advice'}-{report.started_at:%Y-%m-%d}\nsteps:\n"
 
 
 def _comments(findings: Sequence[Finding]) -> Iterator[str]:

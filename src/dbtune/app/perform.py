@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbtune.app.workspace import Workspace
-from dbtune.core.actions import Action, DropIndex, ForgetKeys, WarmKeys
+from dbtune.core.actions import Action, DropIndex, ForgetKeys, SetRedisSetting, WarmKeys
 from dbtune.core.journal import Journal, JournalStep
 from dbtune.core.progress import Progress
 from dbtune.servers.postgres.journal import TableJournal, conclude_in
@@ -30,6 +30,9 @@ def perform_all(
         if isinstance(action, WarmKeys):
             notes += _warm(workspace, action, budget_s, progress)
             continue
+        if isinstance(action, SetRedisSetting):
+            _set(workspace, action)
+            continue
         seen = performer.perform(action)
         if isinstance(seen, DropIndex):
             undo = [
@@ -46,7 +49,18 @@ def take_back(workspace: Workspace, action: Action, progress: Progress) -> None:
         if workspace.redis_client is not None:
             forget(workspace.redis_client, action)
         return
+    if isinstance(action, SetRedisSetting):
+        _set(workspace, action)
+        return
     Performer(workspace.dsn, workspace.server.database, progress).perform(action)
+
+
+def _set(workspace: Workspace, action: SetRedisSetting) -> None:
+    from dbtune.servers.redis.settings import set_setting
+
+    if workspace.redis_client is None:
+        raise AssertionError("a setting of Redis was planned although none was named")
+    set_setting(workspace.redis_client, action)
 
 
 def _warm(workspace: Workspace, action: WarmKeys, budget_s: float | None, progress: Progress) -> Sequence[str]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from dbtune.app.perform import take_back
 from dbtune.app.workspace import Workspace
-from dbtune.core.actions import Action, ForgetKeys, RunSql
+from dbtune.core.actions import Action, ForgetKeys, RunSql, SetRedisSetting
 from dbtune.core.errors import DbtuneError, Misused
 from dbtune.core.identifiers import did_you_mean
 from dbtune.core.journal import Journal, JournalStep, Run, RunStatus, new_run_id
@@ -153,6 +153,8 @@ class _RollingBack:
     def _judge(self, action: Action) -> undo.Guard:
         if isinstance(action, ForgetKeys) and self._workspace.redis_client is None:
             return undo.Guard(proceed=False, kept="no Redis is named (--redis): the keys stay until they expire")
+        if isinstance(action, SetRedisSetting) and self._workspace.redis_client is None:
+            return undo.Guard(proceed=False, kept=f"no Redis is named (--redis): {action.name} stays as it is")
         facts = self._workspace.learn([action], _ask, fresh=True)
         return undo.judge(action, facts)
 

@@ -141,7 +141,7 @@ def opened(targets: OpenTargets) -> Iterator[Workspace]:
     with contextlib.ExitStack() as stack:
         client = None
         if targets.redis is not None:
-            from dbtune.servers.redis.session import connect as connect_redis
+            from dbtune.servers.redis.session import connect_whole as connect_redis
 
             client = stack.enter_context(contextlib.closing(connect_redis(targets.redis)))
         dsn = targets.postgres or ""

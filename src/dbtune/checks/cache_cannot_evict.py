@@ -38,7 +38,10 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
             f"{policy} evicts only keys that expire, and those are {info.expiring:,} of {info.keys:,} "
             f"({info.expiring / info.keys:.0%})",
             evidence={"policy": policy, "keys": info.keys, "expiring": info.expiring},
-            fix=Fix(sql=(f"CONFIG SET maxmemory-policy {other}", "CONFIG REWRITE")),
+            fix=Fix(
+                sql=(f"CONFIG SET maxmemory-policy {other}", "CONFIG REWRITE"),
+                step={"redis_setting": {"name": "maxmemory-policy", "value": other}},
+            ),
         )
 
 

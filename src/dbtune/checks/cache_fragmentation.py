@@ -23,6 +23,8 @@ LEAST_USED_BYTES = 5 << 20
 MUCH_BYTES = 100 << 20
 """Less is information: nobody's machine is short of that."""
 
+DEFRAGMENT = {"redis_setting": {"name": "activedefrag", "value": "yes"}}
+
 
 def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
     """Resident over used memory above MOST_RATIO by LEAST_BYTES, on a server that uses LEAST_USED_BYTES."""
@@ -47,7 +49,7 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
                 "resident_bytes": info.number("used_memory_rss"),
                 "allocator": info.text("mem_allocator"),
             },
-            fix=Fix(sql=("CONFIG SET activedefrag yes",)) if defragments else None,
+            fix=Fix(sql=("CONFIG SET activedefrag yes",), step=DEFRAGMENT) if defragments else None,
         )
 
 

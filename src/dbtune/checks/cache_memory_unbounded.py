@@ -30,9 +30,8 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
         elif "maxmemory" in info.values and info.number("maxmemory") == 0:
             machine_bytes = info.number("total_system_memory")
             used = format_size(info.number("used_memory"))
-            limit = (
-                f"CONFIG SET maxmemory {int(machine_bytes * SPARED)}" if machine_bytes else "CONFIG SET maxmemory 1gb"
-            )
+            bound = int(machine_bytes * SPARED) if machine_bytes else 1 << 30
+            limit = f"CONFIG SET maxmemory {bound if machine_bytes else '1gb'}"
             yield CHECK.finding(
                 survey.target,
                 f"maxmemory is 0: nothing limits the memory, of which {used} are used",
@@ -42,7 +41,10 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
                     "machine_memory_bytes": machine_bytes,
                     "policy": info.text("maxmemory_policy"),
                 },
-                fix=Fix(sql=(limit, "CONFIG SET maxmemory-policy allkeys-lru", "CONFIG REWRITE")),
+                fix=Fix(
+                    sql=(limit, "CONFIG SET maxmemory-policy allkeys-lru", "CONFIG REWRITE"),
+                    step={"redis_setting": {"name": "maxmemory", "value": bound}},
+                ),
             )
 
 

@@ -35,7 +35,10 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
             f"{used_bytes / limit_bytes:.0%} of {format_size(limit_bytes)} are used and nothing may be evicted: "
             "at 100% every write fails",
             evidence={"used_memory_bytes": used_bytes, "maxmemory_bytes": limit_bytes, "policy": "noeviction"},
-            fix=Fix(sql=("CONFIG SET maxmemory-policy allkeys-lru", "CONFIG REWRITE")),
+            fix=Fix(
+                sql=("CONFIG SET maxmemory-policy allkeys-lru", "CONFIG REWRITE"),
+                step={"redis_setting": {"name": "maxmemory-policy", "value": "allkeys-lru"}},
+            ),
         )
 
 

@@ -34,6 +34,10 @@ COMMANDS = {
         "explain:explain",
         "Show one statement's plan as a tree, and what it tells: where the time goes, why, and what to try.",
     ),
+    "warm": (
+        "warm:warm",
+        "Fill the cache from the cache_warm steps of a playbook: those that are due.",
+    ),
     "invalidate": (
         "invalidate:invalidate",
         "Remove what is stale from the cache: by event, key, tag or pattern.",

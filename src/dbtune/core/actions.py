@@ -110,12 +110,22 @@ class RunSql:
     verb: Literal["run_sql"] = "run_sql"
 
 
+CacheForm = Literal["string", "hash", "set", "zset", "list"]
+"""What stands at a key, by Redis' own names of the types."""
+
+WarmMode = Literal["overwrite", "nx", "xx", "newer"]
+"""What is written: every key; those that are absent; those that are there; those whose value is not newer."""
+
+
 @dataclass(frozen=True, slots=True)
 class WarmKeys:
-    """Write one key per row of `query`. Durations in seconds; `jitter` is a fraction of the TTL.
+    """Write the rows of `query` under the keys that `key` makes of them. Durations in seconds; `jitter` is a fraction.
 
-    `value` is the column to store as it is, None for the whole row as JSON. Every key is filed under each of `tags`.
-    `marker` is the key whose presence says that this warm-up is not due again; it lives for `fresh_for_s`.
+    `value` is a column: the string, or what the members of a collection are; None is the whole row. `score` is the
+    column of a sorted set's scores, `ttl_column` one of seconds or an interval, `version` the one that `newer`
+    compares. `nested` are further columns, (name, query over `parent`). `encoding` None is the column's own text.
+    Every key is filed under each of `tags`. `marker` is the key whose presence says that this warm-up is not due
+    again; it lives for `fresh_for_s`. `listed`: what is written is kept under the marker, so that it can be undone.
     """
 
     query: str
@@ -127,6 +137,15 @@ class WarmKeys:
     fingerprint: str
     fresh_for_s: float
     value: str | None = None
+    form: CacheForm = "string"
+    mode: WarmMode = "overwrite"
+    score: str | None = None
+    version: str | None = None
+    ttl_column: str | None = None
+    nested: tuple[tuple[str, str], ...] = ()
+    encoding: Literal["json", "msgpack"] | None = None
+    gzip: bool = False
+    listed: bool = True
     verb: Literal["warm_keys"] = "warm_keys"
 
 
@@ -139,8 +158,19 @@ class ForgetKeys:
     verb: Literal["forget_keys"] = "forget_keys"
 
 
+@dataclass(frozen=True, slots=True)
+class SetRedisSetting:
+    """CONFIG SET, and with `persist` CONFIG REWRITE. `expected` guards an undo: only our own value is replaced."""
+
+    name: str
+    value: str
+    expected: str | None = None
+    persist: bool = False
+    verb: Literal["set_redis_setting"] = "set_redis_setting"
+
+
 Action = Annotated[
-    CreateIndex | DropIndex | SetSetting | Analyze | RunSql | WarmKeys | ForgetKeys,
+    CreateIndex | DropIndex | SetSetting | Analyze | RunSql | WarmKeys | ForgetKeys | SetRedisSetting,
     Field(discriminator="verb"),
 ]
 

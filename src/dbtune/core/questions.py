@@ -83,6 +83,7 @@ class Measured:
     before: str | None
     after: str | None
 
+
 @dataclass(frozen=True, slots=True)
 class RedisSetting:
     """CONFIG GET of one setting. Answer: str, None where the server knows none of that name, or a `Failed`."""

@@ -14,7 +14,7 @@ def render(report: AuditReport, screen: Screen) -> str:  # noqa: ARG001 - every 
     return to_json(
         envelope("dbtune.audit/1", report.target, report.started_at, report.duration_s)
         | {
-            "findings": [_finding(finding) for finding in report.findings],
+            "findings": [finding_document(finding) for finding in report.findings],
             "skipped": [{"check": one.check, "reason": one.reason, "hint": one.hint} for one in report.skipped],
             "examined": report.examined,
             "notes": report.notes,
@@ -23,7 +23,8 @@ def render(report: AuditReport, screen: Screen) -> str:  # noqa: ARG001 - every 
     )
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """One finding as every document writes it."""
     return {
         "code": finding.code,
         "name": finding.name,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dbtune.core.actions import Action, DropIndex, RunSql, SetSetting
+from dbtune.core.actions import Action, DropIndex, RunSql, SetRedisSetting, SetSetting
 from dbtune.core.identifiers import quote
-from dbtune.core.questions import Catalog, Facts, Failed, Holds, Question
+from dbtune.core.questions import Catalog, Facts, Failed, Holds, Question, RedisSetting
 from dbtune.steps import index_catalog as catalog
 from dbtune.steps.index_catalog import IndexRow
 from dbtune.steps.parameters import Wanted
+from dbtune.steps.redis_setting import same
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ def questions(action: Action, facts: Facts) -> Iterable[Question]:
                 yield from catalog.ask_to_normalize_rows(definition, facts.rows(_ask_for_indexes(action), IndexRow))
         case SetSetting():
             yield from _laid_down(action).questions(facts)
+        case SetRedisSetting():
+            yield RedisSetting(action.name)
         case RunSql(only_if=str() as query):
             yield Holds(query)
         case _:
@@ -48,6 +51,8 @@ def judge(action: Action, facts: Facts) -> Guard:
             return _judge_index(action, facts)
         case SetSetting():
             return _judge_setting(action, facts)
+        case SetRedisSetting():
+            return _judge_redis_setting(action, facts)
         case RunSql(only_if=str() as query):
             answer = facts[Holds(query)]
             if isinstance(answer, Failed):
@@ -83,6 +88,18 @@ def _judge_setting(action: SetSetting, facts: Facts) -> Guard:
     if laid_down.is_entry(facts, action.value):
         return NOTHING_TO_DO
     return Guard(proceed=False, kept=f"{action.name} was changed since, to {entry or 'no entry'}")
+
+
+def _judge_redis_setting(action: SetRedisSetting, facts: Facts) -> Guard:
+    """As for PostgreSQL's: our own value must still stand there."""
+    found = facts[RedisSetting(action.name)]
+    if isinstance(found, Failed) or found is None:
+        return Guard(proceed=False, kept=f"{action.name} cannot be read any more")
+    if same(action.value, found):
+        return NOTHING_TO_DO
+    if action.expected is None or same(action.expected, found):
+        return GO_AHEAD
+    return Guard(proceed=False, kept=f"{action.name} was changed since, to {found}")
 
 
 def _laid_down(action: SetSetting) -> Wanted:

@@ -16,6 +16,7 @@ from dbtune.core.actions import (
     IndexKey,
     Relation,
     RunSql,
+    SetRedisSetting,
     SetSetting,
     WarmKeys,
 )
@@ -44,6 +45,9 @@ def render(action: Action, database: str) -> tuple[str, ...]:
             return (action.sql.strip(),)
         case WarmKeys():
             return (f"set {action.key} from: {' '.join(action.query.split())}",)
+        case SetRedisSetting():
+            rewrite = ("CONFIG REWRITE",) if action.persist else ()
+            return (f"CONFIG SET {action.name} {action.value}", *rewrite)
         case ForgetKeys():
             return (f"unlink the keys that were written for {action.marker}",)
     return tuple(statement.as_string() for statement in composed)
