@@ -18,6 +18,7 @@ from dbtune.app.baseline_store import DIRECTORY, load, save
 from dbtune.baseline.capture import SCHEMA, Capture, Change, Figure, NamedPlan, Skipped, Snapshot, Timing
 from dbtune.baseline.comparison import compare as compare_captures
 from dbtune.baseline.document import check_name
+from dbtune.baseline.gates import Expression
 from dbtune.baseline.load_result import LoadResult
 from dbtune.baseline.probes import Probe, Statement, check_names, into_blocks
 from dbtune.baseline.verdict import DEFAULT_MARGIN, DEFAULT_NOISE
@@ -188,6 +189,7 @@ def compare(
     noise: float = DEFAULT_NOISE,
     interleaved: bool = False,
     across_servers: bool = False,
+    gates: Sequence[Expression] = (),
 ) -> Comparison:
     """Judges `after` against `before`, each a capture or the name of a stored one. Raises Misused."""
     started_at, start = datetime.now(UTC), time.monotonic()
@@ -195,7 +197,8 @@ def compare(
     new = load(after, directory) if isinstance(after, str) else after
     found = compare_captures(
         old, new,
-        margin=margin, noise=noise, interleaved=interleaved, across_servers=across_servers, started_at=started_at,
+        margin=margin, noise=noise, interleaved=interleaved, across_servers=across_servers, gates=gates,
+        started_at=started_at,
     )  # fmt: skip
     return replace(found, duration_s=time.monotonic() - start)
 

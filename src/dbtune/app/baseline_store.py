@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dbtune.baseline.capture import Capture
@@ -61,6 +62,31 @@ def load_all(directory: Path = DIRECTORY) -> Iterator[tuple[str, Capture | Misus
             yield name, load(str(directory / f"{name}.json"), directory)
         except Misused as damaged:
             yield name, damaged
+
+
+def superfluous(directory: Path, *, keep: int | None, older_than_s: float | None) -> list[str]:
+    """Names of the baselines that `prune` may delete, oldest first; damaged and foreign files are not among them."""
+    found = sorted(
+        ((capture.started_at, name) for name, capture in load_all(directory) if isinstance(capture, Capture)),
+        reverse=True,
+    )
+    now = datetime.now(UTC)
+    old = [
+        (started_at, name)
+        for place, (started_at, name) in enumerate(found)
+        if (keep is not None and place >= keep)
+        or (older_than_s is not None and (now - started_at).total_seconds() > older_than_s)
+    ]
+    return [name for _, name in sorted(old)]
+
+
+def prune(names: Iterable[str], directory: Path) -> None:
+    """Raises Misused at the first that cannot be deleted."""
+    for name in names:
+        try:
+            (directory / f"{name}.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise Misused(f"{directory / name}.json cannot be deleted: {error.strerror}") from error
 
 
 def measured(question: Measured, directory: Path | None = None) -> Measurements | Failed:

@@ -52,6 +52,9 @@ def examine(before: Capture, after: Capture, *, across_servers: bool = False) ->
 
 def _refuse_strangers(old: Fingerprint, new: Fingerprint, before: str, after: str, *, same_major: bool) -> None:
     hint = "capture both on the same database, or say --across-servers to compare what can be"
+    if 0 in (old.server_version, new.server_version) and old.server_version != new.server_version:
+        stranger, other = (before, after) if old.server_version == 0 else (after, before)
+        raise Misused(f"{stranger} was imported from another tool, {other} captured from a server", hint=hint)
     if old.database != new.database:
         raise Misused(f"{before} and {after} are of different databases: {old.database} and {new.database}", hint=hint)
     # An upgrade makes a new cluster with a new identifier: across major versions the database's name has to do.

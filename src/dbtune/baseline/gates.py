@@ -124,6 +124,13 @@ def parse(text: str, *, metric: str | None = None) -> Expression:
     return Expression(text.strip(), name if metric is None else _joined(metric, name), statistic, sign, limit)
 
 
+def parse_subject(text: str) -> tuple[str, str]:
+    """`latency.p95` → `("latency", "p95")`. Raises GateSyntaxError."""
+    if not text.strip():
+        raise GateSyntaxError("expected a metric such as latency.p95", text, 1)
+    return _subject(text, text, inside=False)
+
+
 def _subject(text: str, subject: str, *, inside: bool) -> tuple[str, str]:
     found = _TAIL.search(subject)
     if found is None:

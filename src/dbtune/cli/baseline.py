@@ -1,4 +1,4 @@
-"""baseline capture, compare, list and show."""
+"""baseline capture, compare and report; the others lie beside."""
 
 from __future__ import annotations
 
@@ -7,18 +7,30 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dbtune.cli.baseline_files import register
+from dbtune.cli.baseline_options import DIRECTORY, Directory, Name, duration, named_probes, parsed_gates, share
 from dbtune.cli.options import Debug, Embedded, Format, Output, Postgres, Quiet, Redis, Verbose
 
 if TYPE_CHECKING:
-    from dbtune.baseline.probes import Probe
+    from dbtune.baseline.outcome import Comparison
 
 app = typer.Typer(no_args_is_help=True, help="Measure, and compare measurements.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, dot, dash, underscore.")]
-Directory = Annotated[
-    Path, typer.Option("--dir", metavar="DIRECTORY", help="Where the baselines lie.", show_default=True)
+Before = Annotated[str, typer.Argument(metavar="BEFORE", help="A baseline's name, or its file.")]
+After = Annotated[str, typer.Argument(metavar="AFTER", help="A baseline's name, or its file.")]
+Margin = Annotated[str, typer.Option(metavar="SHARE", help="A change within it does not matter.")]
+Noise = Annotated[
+    str,
+    typer.Option(metavar="SHARE", help="How much a run's level varies from run to run; `selfcheck` measures it."),
 ]
-_DIRECTORY = Path(".dbtune") / "baselines"
+Interleaved = Annotated[bool, typer.Option("--interleaved", help="The blocks of both took turns: no noise is assumed.")]
+AcrossServers = Annotated[
+    bool, typer.Option("--across-servers", help="Compare captures of different databases or servers.")
+]
+Gates = Annotated[
+    list[str] | None,
+    typer.Option("--gate", metavar="EXPRESSION", help="Must hold: 'latency.p95 < baseline * 0.5'. May be repeated."),
+]
 
 
 @app.command()
@@ -44,7 +56,7 @@ def capture(
     postgres: Postgres = None,
     redis: Redis = None,
     embedded: Embedded = False,
-    directory: Directory = _DIRECTORY,
+    directory: Directory = DIRECTORY,
     output_format: Format = None,
     output: Output = None,
     quiet: Quiet = False,
@@ -67,9 +79,9 @@ def capture(
     from dbtune.render.baseline_captures import SHOW
 
     destination = choose(output_format, output, SHOW, verbose=verbose)
-    wanted = _probes(probe, flow, probes)
+    wanted = named_probes(probe, flow, probes)
     statements = [Statement(*parse_pair(text, "--statement")) for text in statement or ()]
-    watched = use.Window(_duration(window), windows) if window else use.NO_WINDOW
+    watched = use.Window(duration(window, "--window"), windows) if window else use.NO_WINDOW
     with (
         open_targets(Targets(postgres, redis, embedded), redis=Need.IF_NAMED) as targets,
         shown(quiet=quiet) as progress,
@@ -84,22 +96,17 @@ def capture(
 
 @app.command()
 def compare(
-    before: Annotated[str, typer.Argument(metavar="BEFORE", help="A baseline's name, or its file.")],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="A baseline's name, or its file.")],
-    margin: Annotated[str, typer.Option(metavar="SHARE", help="A change within it does not matter.")] = "5%",
-    noise: Annotated[
-        str, typer.Option(metavar="SHARE", help="How much a run's level varies from run to run, as you measured it.")
-    ] = "5%",
-    interleaved: Annotated[
-        bool, typer.Option("--interleaved", help="The blocks of both took turns: no noise is assumed.")
-    ] = False,
+    before: Before,
+    after: After,
+    margin: Margin = "5%",
+    noise: Noise = "5%",
+    interleaved: Interleaved = False,
+    gate: Gates = None,
     fail_on: Annotated[
         Literal["regression"] | None, typer.Option("--fail-on", help="Exit with 1 on a regression.")
     ] = None,
-    across_servers: Annotated[
-        bool, typer.Option("--across-servers", help="Compare captures of different databases or servers.")
-    ] = False,
-    directory: Directory = _DIRECTORY,
+    across_servers: AcrossServers = False,
+    directory: Directory = DIRECTORY,
     output_format: Format = None,
     output: Output = None,
     quiet: Quiet = False,
@@ -108,8 +115,11 @@ def compare(
 ) -> None:
     """Judge AFTER against BEFORE: improved, regressed, no change, or inconclusive, with intervals.
 
+    Exits with 1 when a --gate does not hold, and on a regression with --fail-on. With --format github and
+    $GITHUB_STEP_SUMMARY the result also goes there, as Markdown.
+
     Example:
-      dbtune baseline compare before after --fail-on regression --output report.html
+      dbtune baseline compare before after --fail-on regression --gate 'latency.p95 < baseline * 1.1'
 
     """
     from dbtune.app import baseline as use
@@ -120,95 +130,78 @@ def compare(
 
     destination = choose(output_format, output, COMPARISON, verbose=verbose)
     found = use.compare(
-        before, after, directory=directory, margin=_share(margin, "--margin"), noise=_share(noise, "--noise"),
-        interleaved=interleaved, across_servers=across_servers,
+        before, after, directory=directory, margin=share(margin, "--margin"), noise=share(noise, "--noise"),
+        interleaved=interleaved, across_servers=across_servers, gates=parsed_gates(gate),
     )  # fmt: skip
     destination.write(found, COMPARISON)
+    if destination.format == "github":
+        _summarize(found)
     if output is not None:
         say(f"written to {output}", quiet=quiet)
+    broken = [one.expression for one in found.gates if not one.ok]
+    if broken:
+        raise AnswerIsNo(f"{before} → {after}: {len(broken)} of {len(found.gates)} gates do not hold: {broken[0]}",
+                         hint="the report says what was measured")  # fmt: skip
     if fail_on == "regression" and found.verdict == "regressed":
         raise AnswerIsNo(f"{before} → {after}: regressed", hint="the report says what, and by how much")
 
 
-@app.command("list")
-def list_(
-    directory: Directory = _DIRECTORY,
-    output_format: Format = None,
-    output: Output = None,
-    verbose: Verbose = False,
-    debug: Debug = False,
-) -> None:
-    """List the stored baselines, the damaged ones with what is wrong.
-
-    Example:
-      dbtune baseline list
-
-    """
-    from dbtune.app.baseline_store import load_all
-    from dbtune.baseline.capture import Capture
-    from dbtune.cli.output import choose
-    from dbtune.render.baseline_captures import LIST, Entry
-
-    destination = choose(output_format, output, LIST, verbose=verbose)
-    entries = [
-        Entry(name, found) if isinstance(found, Capture) else Entry(name, None, found.message)
-        for name, found in load_all(directory)
-    ]
-    destination.write(entries, LIST)
-
-
 @app.command()
-def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A baseline's name, or its file.")],
-    directory: Directory = _DIRECTORY,
+def report(
+    before: Before,
+    after: After,
+    margin: Margin = "5%",
+    noise: Noise = "5%",
+    interleaved: Interleaved = False,
+    gate: Gates = None,
+    across_servers: AcrossServers = False,
+    directory: Directory = DIRECTORY,
     output_format: Format = None,
     output: Output = None,
+    quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Show what one baseline holds.
+    """Write the comparison as one HTML file: no script, for browsers, mail and print. Exits with 0 whatever it says.
+
+    Without --output and --format it goes to dbtune-report.html.
 
     Example:
-      dbtune baseline show before
+      dbtune baseline report before after --output report.html
 
     """
-    from dbtune.app.baseline_store import load
+    from dbtune.app import baseline as use
     from dbtune.cli.output import choose
-    from dbtune.render.baseline_captures import SHOW
+    from dbtune.cli.progress import say
+    from dbtune.render.baseline import COMPARISON
 
-    destination = choose(output_format, output, SHOW, verbose=verbose)
-    destination.write(load(name, directory), SHOW)
+    place = output or (None if output_format else Path("dbtune-report.html"))
+    destination = choose(output_format or (None if output else "html"), place, COMPARISON, verbose=verbose)
+    found = use.compare(
+        before, after, directory=directory, margin=share(margin, "--margin"), noise=share(noise, "--noise"),
+        interleaved=interleaved, across_servers=across_servers, gates=parsed_gates(gate),
+    )  # fmt: skip
+    destination.write(found, COMPARISON)
+    if place is not None:
+        say(f"written to {place}", quiet=quiet)
 
 
-def _probes(probe: list[str] | None, flow: list[str] | None, file: Path | None) -> list[Probe]:
-    from dbtune.baseline.probes import Probe, parse_pair, parse_probes
+def _summarize(found: Comparison) -> None:
+    """Append Markdown to the file that GitHub shows on the run's page."""
+    import os
+
     from dbtune.core.errors import Misused
+    from dbtune.core.formats import Screen
+    from dbtune.render.baseline import COMPARISON
 
-    found = [Probe(name, sql=sql) for name, sql in (parse_pair(text, "--probe") for text in probe or ())]
-    found += [Probe(name, flow=place) for name, place in (parse_pair(text, "--flow") for text in flow or ())]
-    if file is not None:
-        try:
-            found += parse_probes(file.read_text(encoding="utf-8"), str(file))
-        except (OSError, UnicodeDecodeError) as error:
-            raise Misused(f"--probes {file} cannot be read: {error}", hint="name a YAML file") from error
-    return found
-
-
-def _duration(text: str) -> float:
-    from dbtune.core.errors import Misused
-    from dbtune.core.units import parse_duration
-
+    place = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not place:
+        return
     try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise Misused(f"--window: {error}") from error
+        with Path(place).open("a", encoding="utf-8") as file:
+            file.write(COMPARISON["markdown"](found, Screen()))
+    except OSError as error:
+        raise Misused(f"$GITHUB_STEP_SUMMARY {place} cannot be written: {error.strerror}") from error
 
 
-def _share(text: str, option: str) -> float:
-    from dbtune.core.errors import Misused
-    from dbtune.core.units import parse_share
-
-    try:
-        return parse_share(text)
-    except ValueError as error:
-        raise Misused(f"{option}: {error}") from error
+register(app)

@@ -9,9 +9,9 @@ from dbtune.baseline.outcome import Comparison
 from dbtune.core.formats import Renderer, Renderers, Screen
 
 
-def _lazily(module: str) -> Renderer[Comparison]:
+def _lazily(module: str, function: str = "render") -> Renderer[Comparison]:
     def render(report: Comparison, screen: Screen) -> str:
-        found = importlib.import_module(f"dbtune.render.{module}").render
+        found = getattr(importlib.import_module(f"dbtune.render.{module}"), function)
         return cast("Renderer[Comparison]", found)(report, screen)
 
     return render
@@ -22,4 +22,6 @@ COMPARISON: Renderers[Comparison] = {
     "json": _lazily("baseline_json"),
     "markdown": _lazily("baseline_markdown"),
     "html": _lazily("baseline_html"),
+    "junit": _lazily("baseline_ci", "render_junit"),
+    "github": _lazily("baseline_ci", "render_github"),
 }
