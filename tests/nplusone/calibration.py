@@ -102,10 +102,10 @@ def precision_recall(outcomes: Sequence[Outcome]) -> tuple[float, float]:
     return right / max(right + wrong, 1), right / max(right + missed, 1)
 
 
-def fill(dsn: str) -> None:
-    """The tables of the shop, statement by statement: deferred checks must be done before an index is built."""
+def fill(dsn: str, name: str = "shop") -> None:
+    """The tables of an application, statement by statement: deferred checks must be done before an index is built."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("create extension if not exists pg_stat_statements")
-        for statement in (Path(__file__).parent / "shop.sql").read_text(encoding="utf-8").split(";\n"):
+        for statement in (Path(__file__).parent / f"{name}.sql").read_text(encoding="utf-8").split(";\n"):
             if statement.strip():
                 connection.execute(statement.encode())

@@ -79,6 +79,25 @@ def test_a_bad_page_is_found_beside_its_fixed_twin_with_the_same_list() -> None:
     assert found.calls_per_parent == pytest.approx(20)
 
 
+PLAIN = (180, 150, 330, 90, 260, 120, 300, 210, 140, 240, 80, 310)
+LOOPED = (40, 130, 20, 160, 90, 10, 140, 60, 0, 150, 30, 100)
+
+
+def test_look_ups_that_come_a_page_at_a_time_are_suspected_though_most_readers_of_the_list_are_innocent() -> None:
+    rows = tuple(one + other for one, other in zip(PLAIN, LOOPED, strict=True))
+    calls = tuple(row // 20 + 1 for row in rows)
+    (found,) = detect(traffic(statement(LIST, calls, rows), statement(USER, LOOPED))).detections
+    assert found.level == "suspected"
+    assert any("which list they follow is a guess" in reason for reason in found.reasons)
+
+
+def test_single_look_ups_whose_rate_drifts_are_no_bursts() -> None:
+    drifting = (20, 24, 31, 40, 52, 60, 71, 80, 74, 63, 50, 41)
+    rows = tuple(one + other for one, other in zip(PLAIN, LOOPED, strict=True))
+    calls = tuple(row // 20 + 1 for row in rows)
+    assert detect(traffic(statement(LIST, calls, rows), statement(USER, drifting))).detections == ()
+
+
 def test_the_fixed_twin_alone_is_not_found() -> None:
     batch = statement("SELECT id, name FROM users WHERE id IN ($1 /*, ... */)", CALLS, ROWS)
     joined = statement("SELECT p.id, u.name FROM posts p JOIN users u ON u.id = p.author_id", CALLS, ROWS)

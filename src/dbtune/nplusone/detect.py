@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dbtune.nplusone.bursts import burst
 from dbtune.nplusone.candidates import LEAST_CALLS, Candidate, Member, Members, candidates, members
 from dbtune.nplusone.detection import Detection, Kind, Score, level_of
 from dbtune.nplusone.edges import Schema
@@ -81,6 +82,8 @@ def _judge(
         explanation = explain(candidate, possible[key], others, found.load)
         if explanation is None or explanation.strength is None or explanation.strength < STRONG:
             explanation = shared.get(key, explanation)
+            if not _is_good(child, explanation, others, traffic):
+                explanation = burst(candidate, possible[key], others, found.load) or explanation
         if explanation is not None and (detection := _detection(child, explanation, others, traffic, chained)):
             detections[key] = detection
     return detections
@@ -119,6 +122,10 @@ def _detection(
     )
 
 
+def _is_good(child: Member, explanation: Explanation | None, others: Sequence[Companion], traffic: Traffic) -> bool:
+    return explanation is not None and _plausible(child, explanation, others, traffic)
+
+
 def _plausible(child: Member, explanation: Explanation, others: Sequence[Companion], traffic: Traffic) -> bool:
     """Load that varies has to show that the child follows; steady load leaves the ratio, which must then be exact."""
     edge = explanation.cause.link.edge
@@ -126,6 +133,8 @@ def _plausible(child: Member, explanation: Explanation, others: Sequence[Compani
     if explanation.strength is not None:
         if points == 0 or explanation.strength < LEAST_STRENGTH:
             return False
+        if explanation.is_burst:
+            return True
         if explanation.is_tested:
             return edge.is_declared or explanation.strength >= STRONG
         if explanation.cause.less_twins and (explanation.strength < TWIN_STRENGTH or points < 20):
@@ -152,6 +161,8 @@ def _doubts(explanation: Explanation, traffic: Traffic) -> tuple[str, ...]:
         doubts.append("the load was too steady to see whether the look-ups follow the rows")
     elif not varies(parent.rows, parent.calls):
         doubts.append("the parent returns the same number of rows every time: one per row and N per call look alike")
+    if explanation.is_burst:
+        doubts.append("the look-ups come many at a time; which list they follow is a guess, for others read it too")
     if explanation.cause.link.edge.kind == "guess":
         doubts.append("no foreign key is declared: the edge is guessed from the names")
     return tuple(doubts)

@@ -53,6 +53,7 @@ class Explanation:
     """`slope`: look-ups per row of the cause. `calls`: how many of the child's calls it explains.
 
     `is_tested`: unrelated counts would explain as much in less than one of a hundred tries, all tries counted.
+    `is_burst`: the look-ups come N at a time; that they follow this list and no other is not known.
     """
 
     cause: Cause
@@ -63,6 +64,7 @@ class Explanation:
     others: tuple[Cause, ...] = ()
     beside: tuple[Companion, ...] = ()
     is_tested: bool = False
+    is_burst: bool = False
 
 
 def ratio_points(cause: Cause, slope: float) -> float:

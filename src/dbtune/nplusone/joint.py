@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dbtune.nplusone.fit import Counts, slopes_of, weights_of
 
@@ -82,6 +83,20 @@ def _next(counts: Counts, terms: Sequence[Term], chosen: Sequence[int]) -> int |
 def left_over(counts: Counts, terms: Sequence[Term]) -> float:
     """The weighted sum of squared residuals, no smaller than noise. Independent single calls leave one per window."""
     return max(_left(counts, terms)[0], EXACT_NOISE * (len(counts) - len(terms)))
+
+
+def jump(counts: Counts, terms: Sequence[Term]) -> float:
+    """How many calls come at once, if the rest of each window is independent of the next: half of the squared steps
+    from window to window, over the mean (von Neumann 1941). A rate that drifts hardly moves it. Independent single calls: 1.
+    """
+    columns = [term.counts for term in terms]
+    slopes = slopes_of(counts, columns)
+    left = [
+        math.sqrt(weight)
+        * (real - math.fsum(slope * column[at] for slope, column in zip(slopes, columns, strict=True)))
+        for at, (real, weight) in enumerate(zip(counts, weights_of(counts), strict=True))
+    ]
+    return math.fsum((late - early) ** 2 for early, late in pairwise(left)) / (2 * (len(left) - 1))
 
 
 def left_over_at_most_once(counts: Counts, terms: Sequence[Term], *, rest: Term) -> float:
