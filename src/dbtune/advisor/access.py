@@ -6,7 +6,7 @@ CTEs inlined, subqueries pulled up, equalities carried over joins, functions inl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from dbtune.advisor.printed import (
     comparison,
     listed,
     parameter_of,
+    qualified,
     terms,
     unqualified,
 )
@@ -76,8 +77,8 @@ class Access:
     """One occurrence of a table. `alternatives` are the arms of each OR whose arms all name this table alone.
 
     `orders` are sort orders that an index could provide, `groups` columns in whatever order (GROUP BY, DISTINCT),
-    `extremes` the arguments of min and max. `needed` are the columns that the statement uses at all, None where that
-    cannot be told. `nearest`: ordered by an operator (`<->`), which only some methods provide.
+    `extremes` the arguments of min and max. `needed` are the columns that the statement uses at all, `shown` those that
+    it uses for more than conditions. `nearest`: ordered by an operator (`<->`), which only some methods provide.
     """
 
     table: Table
@@ -88,7 +89,8 @@ class Access:
     groups: tuple[tuple[Expression, ...], ...] = ()
     extremes: tuple[Expression, ...] = ()
     nearest: tuple[Condition, ...] = ()
-    needed: frozenset[str] | None = None
+    needed: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
     is_written: bool = False
 
 
@@ -103,23 +105,26 @@ class _Gathered:
     extremes: dict[Expression, None] = field(default_factory=dict)
     nearest: dict[Condition, None] = field(default_factory=dict)
     needed: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
     is_written: bool = False
 
     def frozen(self) -> Access:
         return Access(
             self.table, self.alias, tuple(self.conditions), tuple(self.alternatives), tuple(self.orders),
-            tuple(self.groups), tuple(self.extremes), tuple(self.nearest), frozenset(self.needed), self.is_written,
+            tuple(self.groups), tuple(self.extremes), tuple(self.nearest), frozenset(self.needed), frozenset(self.shown),
+            self.is_written,
         )  # fmt: skip
 
 
 def read_accesses(
-    document: Mapping[str, Any], root_of: Callable[[Table], Table] = lambda one: one
+    document: Mapping[str, Any], root_of: Callable[[Table], Table], columns_of: Callable[[Table], Collection[str]]
 ) -> tuple[Access, ...]:
     """Every table of a plan in EXPLAIN's JSON (VERBOSE), in the plan's order.
 
     `root_of` leads from a partition to its partitioned table; partitions that are reached alike are told once.
+    `columns_of` a table are its columns' names.
     """
-    reader = _Reader(document, root_of)
+    reader = _Reader(document, root_of, columns_of)
     reader.read()
     found: dict[tuple[Any, ...], Access] = {}
     for gathered in reader.gathered.values():
@@ -135,7 +140,12 @@ def _contents(access: Access) -> tuple[Any, ...]:
 class _Reader:
     """One plan while it is read."""
 
-    def __init__(self, document: Mapping[str, Any], root_of: Callable[[Table], Table]) -> None:
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        root_of: Callable[[Table], Table],
+        columns_of: Callable[[Table], Collection[str]],
+    ) -> None:
         self._nodes = list(_with_parents(document))
         self.gathered: dict[str, _Gathered] = {}
         for node, _ in self._nodes:
@@ -143,6 +153,13 @@ class _Reader:
                 table = root_of((node["Schema"], node["Relation Name"]))
                 found = self.gathered.setdefault(node["Alias"], _Gathered(table, node["Alias"]))
                 found.is_written = found.is_written or node["Node Type"] == "ModifyTable"
+        only = next(iter(self.gathered.values())) if len(self.gathered) == 1 else None
+        self._only = None if only is None else (only.alias, columns_of(only.table))
+
+    def _outputs(self, node: Mapping[str, Any]) -> Iterator[str]:
+        """Qualified: with a single table PostgreSQL does so everywhere but here."""
+        for output in node.get("Output", ()):
+            yield str(output) if self._only is None or columns(output) else qualified(output, *self._only)
 
     def read(self) -> None:
         for node, parent in self._nodes:
@@ -208,13 +225,13 @@ class _Reader:
         for label in ("Sort Key", "Group Key"):
             keys = [str(key) for key in node.get(label, ())]
             for key in keys:
-                self._need(key)
+                self._need(key, is_shown=True)
             if label == "Sort Key" and node["Node Type"] != "Append":
                 self._add_order(keys)
             elif label == "Group Key":
                 self._add_group(keys)
-        for output in node.get("Output", ()) if node["Node Type"] == "Aggregate" else ():
-            self._add_extreme(str(output))
+        for output in self._outputs(node) if node["Node Type"] == "Aggregate" else ():
+            self._add_extreme(output)
 
     def _add_order(self, keys: Sequence[str]) -> None:
         order: list[OrderKey] = []
@@ -253,7 +270,7 @@ class _Reader:
             owner.groups.setdefault(tuple(group))
 
     def _add_extreme(self, output: str) -> None:
-        inner = bare(output)
+        inner = bare(output).removeprefix("PARTIAL ")
         if inner.lower().startswith(("min(", "max(")) and len(found := columns(inner)) == 1:
             argument = inner[4 : inner.rindex(")")]
             owner = self._of(found[0][0])
@@ -269,14 +286,16 @@ class _Reader:
             return
         if is_scan and kind in ("Append", "Merge Append"):
             return
-        for output in node.get("Output", ()):
-            self._need(str(output))
+        for output in self._outputs(node):
+            self._need(output, is_shown=True)
 
-    def _need(self, text: str) -> None:
+    def _need(self, text: str, *, is_shown: bool = False) -> None:
         for alias, column in columns(text):
             owner = self._of(alias)
             if owner is not None:
                 owner.needed.add(column)
+                if is_shown:
+                    owner.shown.add(column)
 
 
 def _with_parents(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:

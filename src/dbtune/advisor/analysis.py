@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from dbtune.advisor.access import Access, Table, read_accesses
 from dbtune.advisor.candidates import Proposals, propose
 from dbtune.advisor.source import Source
+from dbtune.advisor.texts import words_of
 from dbtune.advisor.values import with_typical_values
 from dbtune.advisor.what_if import WhatIf
 from dbtune.advisor.workload import Statement, Variant, Workload, without
@@ -68,7 +69,7 @@ def _analysed(statement: Statement, what_if: WhatIf, source: Source, indexes: fr
             refusal = error
             continue
         kept.append(variant)
-        accesses |= dict.fromkeys(read_accesses(plan.document, roots.root_of))
+        accesses |= dict.fromkeys(read_accesses(plan.document, roots.root_of, roots.columns_of))
     if not kept and refusal is not None:
         raise refusal
     if not accesses:
@@ -81,17 +82,19 @@ def _analysed(statement: Statement, what_if: WhatIf, source: Source, indexes: fr
 
 def _bare_plan(sql: str, what_if: WhatIf, indexes: frozenset[str]) -> Plan:
     """Without any index, so that the plan shows every condition and sort. ON CONFLICT cannot do without its own."""
-    try:
-        return what_if.plan(sql, dropped=indexes)
-    except Misused:
-        return what_if.plan(sql)
+    needs_unique = "conflict" in words_of(sql)
+    return what_if.plan(sql, dropped=() if needs_unique else indexes)
 
 
 class _Roots:
-    """From partitions to the table that people name."""
+    """From partitions to the table that people name, and what columns a table has."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
+
+    def columns_of(self, table: Table) -> frozenset[str]:
+        known = self._source.by_name.get(table)
+        return frozenset(column.name for column in known.columns) if known is not None else frozenset()
 
     def root_of(self, table: Table) -> Table:
         seen: set[Table] = set()

@@ -17,13 +17,14 @@ MOST_SHARE = 0.7
 
 def with_include(definition: IndexDefinition, access: Access, table: Table) -> IndexDefinition | None:
     """The same with all that the statement reads; None where it has that already, or should not have."""
-    if access.is_written or access.needed is None or definition.method != "btree":
+    if access.is_written or definition.method != "btree":
         return None
     names = {column.name for column in table.columns}
     if not access.needed <= names:
         return None
     have = set(definition.columns)
-    missing = tuple(column.name for column in table.columns if column.name in access.needed - have)
+    wanted = access.needed - have - _implied(definition, access)
+    missing = tuple(column.name for column in table.columns if column.name in wanted)
     if not missing or len(missing) > MOST_COLUMNS:
         return None
     widths = {column.name: _width(column.name, table) for column in table.columns}
@@ -32,6 +33,15 @@ def with_include(definition: IndexDefinition, access: Access, table: Table) -> I
     if added > MOST_BYTES or added + sum(widths.get(name, 0) for name in have) > max(MOST_SHARE * whole, 16):
         return None
     return replace(definition, include=missing)
+
+
+def _implied(definition: IndexDefinition, access: Access) -> frozenset[str]:
+    """Columns of which the statement asks only what a partial index's predicate says already."""
+    if definition.where is None:
+        return frozenset()
+    elsewhere = {one.key.text for one in access.conditions if one.text not in definition.where}
+    fixed = {one.key.text for one in access.conditions if one.text in definition.where}
+    return frozenset(fixed - elsewhere - access.shown)
 
 
 def _width(name: str, table: Table) -> int:

@@ -26,6 +26,7 @@ _JSON_CLASSES: Mapping[str, str] = MappingProxyType(
     {"@>": "jsonb_path_ops", "@?": "jsonb_path_ops", "@@": "jsonb_path_ops", "?": "", "?|": "", "?&": ""}
 )
 _GIST_RANGES = ("&&", "@>", "<@", "<<", ">>", "&<", "&>", "-|-", "=")
+_WIDENED = re.compile(r"""\(?(?:\w+|"(?:[^"]|"")+")\)?::(?:numeric|double precision|real)""")
 _CAST = re.compile(r"::([a-z_][\w ]*(?:\[\])?)\s*\)*$", re.IGNORECASE)
 
 
@@ -34,10 +35,13 @@ def column_of(table: Table, key: Expression) -> Column | None:
 
 
 def key_of(key: Expression) -> IndexKey | None:
-    """An expression with parameters or subqueries cannot be kept in an index."""
+    """An expression with parameters or subqueries cannot be kept in an index.
+
+    A number's own cast is left alone as well: there the statement compares with a value of another type.
+    """
     if key.is_column:
         return IndexKey(column=key.text)
-    if "$" in key.text or "Plan " in key.text or not re.search(r"[A-Za-z_]", key.text):
+    if "$" in key.text or "Plan " in key.text or not re.search(r"[A-Za-z_]", key.text) or _WIDENED.fullmatch(key.text):
         return None
     return IndexKey(expression=key.text)
 
@@ -60,7 +64,7 @@ def sorts_by_bytes(source: Source, column: Column | None) -> bool:
     own = column.collation if column is not None else None
     if own is None or own.endswith("default"):
         return source.is_c_collation
-    return own.rpartition(".")[2].strip('"') in ("C", "POSIX", "ucs_basic", "C.UTF-8", "pg_c_utf8")
+    return own.rpartition(".")[2].strip('"') in ("C", "POSIX", "ucs_basic", "pg_c_utf8")
 
 
 def prefix_of(condition: Condition) -> str | None:

@@ -8,16 +8,18 @@ from itertools import islice
 from dbtune.advisor.access import Access, Condition
 from dbtune.advisor.arrays import array_items
 from dbtune.advisor.index import IndexDefinition, IndexKey
-from dbtune.advisor.keys import column_of
+from dbtune.advisor.keys import TEXTS, column_of
 from dbtune.advisor.printed import string_of
 from dbtune.advisor.sequences import KeySequence, key_sequences
 from dbtune.advisor.source import ColumnStatistics, Source, Table
 
 MOST_SHARE = 0.6
 """Of the rows: an index that holds more than this saves too little for one that serves so few statements."""
-MOST_VALUES = 100
+MOST_VALUES = 30
 """Distinct values of a column that is a state, a kind, a flag; with more, a constant in a statement is one of many."""
-_MOST_SEQUENCES = 4
+MOST_NUMBERS = 8
+"""The same for other types than texts and enums: a number in a statement is seldom there to stay."""
+_MOST_SEQUENCES = 8
 
 
 def partial_indexes(access: Access, source: Source, table: Table) -> Iterator[tuple[IndexDefinition, str]]:
@@ -44,11 +46,13 @@ def is_worth_fixing(condition: Condition, table: Table) -> bool:
     column = column_of(table, condition.key)
     if not condition.is_fixed or column is None:
         return False
-    share = share_of(condition, column.stats, table)
+    share = share_of(condition, column.stats, table, is_name=column.kind == "e" or column.base in TEXTS)
     return share is not None and share <= MOST_SHARE
 
 
-def share_of(condition: Condition, stats: ColumnStatistics | None, table: Table) -> float | None:
+def share_of(
+    condition: Condition, stats: ColumnStatistics | None, table: Table, *, is_name: bool = True
+) -> float | None:
     """Of the rows; None where it cannot be told, or the constant is one of too many to be a state."""
     if stats is None:
         return None
@@ -63,7 +67,7 @@ def share_of(condition: Condition, stats: ColumnStatistics | None, table: Table)
             return common.get("t", 0.0 if common else None)
         case "false" | "is false":
             return common.get("f", 0.0 if common else None)
-    if stats.distinct(max(table.live_rows, 1.0)) > MOST_VALUES:
+    if stats.distinct(max(table.live_rows, 1.0)) > (MOST_VALUES if is_name else MOST_NUMBERS):
         return None
     values = _values(condition)
     rest = max(known - sum(common.values()), 0.0) / 2
@@ -86,7 +90,5 @@ def _values(condition: Condition) -> tuple[str | None, ...]:
 def _own_key(access: Access, group: tuple[Condition, ...], table: Table) -> str:
     """Nothing else is asked of the rows: the key is what the statement returns, else the condition's own column."""
     fixed = [one.key.text for one in group]
-    needed = [
-        column.name for column in table.columns if column.name in (access.needed or ()) and column.name not in fixed
-    ]
-    return needed[0] if len(needed) == 1 else fixed[0]
+    shown = [column.name for column in table.columns if column.name in access.shown and column.name not in fixed]
+    return shown[0] if 0 < len(shown) < len(table.columns) - len(fixed) else fixed[0]

@@ -5,11 +5,12 @@ They are cut, never rewritten: an index on an expression serves a statement only
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from dbtune.advisor.texts import Token, tokens
+from dbtune.core.identifiers import quote
 
 ColumnRef = tuple[str, str]
 """Alias and column, as they are, unquoted."""
@@ -99,6 +100,19 @@ def unqualified(text: str) -> str:
         parts.append(text[place:start])
         place = end
     return "".join([*parts, text[place:]])
+
+
+def qualified(text: str, alias: str, names: Collection[str]) -> str:
+    """The output of a plan over a single table, where PostgreSQL leaves the alias out."""
+    found = _tokens(text)
+    parts = []
+    for place, token in enumerate(found):
+        before = found[place - 1].text if place else ""
+        after = found[place + 1].text if place + 1 < len(found) else ""
+        is_column = token.kind in ("word", "quoted") and _name(token) in names
+        is_bare = before not in (":", ".") and after not in ("(", ".")
+        parts.append(f"{quote(alias)}.{token.text}" if is_column and is_bare else token.text)
+    return "".join(parts)
 
 
 def column_of(text: str) -> ColumnRef | None:

@@ -137,6 +137,9 @@ def _bounds(parts: _Parts, table: Table) -> Iterator[tuple[tuple[IndexKey, ...],
                 yield _merge(equal, joined), "equality and join"
     if len(parts.joined) > 1:
         yield _merge(equal, equal_keys([one for group in parts.joined for one in group], table)), "all joins"
+    if equal:
+        # A range or an order alone may be enough, or all that a LIMIT needs.
+        yield (), ""
 
 
 def _with_rest(
@@ -159,6 +162,10 @@ def _with_rest(
         keys = tuple(key for key in _keys(group, table) if key.text not in known)
         if keys:
             yield KeySequence((*bound, *keys), f"{lead}the groups", number)
+            if access.extremes:
+                yield KeySequence(
+                    _merge((*bound, *keys), _keys(access.extremes, table)), "groups, then extremes", number
+                )
     for expression in access.extremes:
         keys = tuple(key for key in _keys((expression,), table) if key.text not in known)
         if keys and bound:

@@ -6,6 +6,7 @@ nothing gains enough. Weights and writes of a whole workload are the search's bu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,14 +17,14 @@ from dbtune.advisor.what_if import Candidate, WhatIf
 
 LEAST_GAIN = 0.1
 """Of the cost so far: what gains less is not worth an index."""
-LEAST_COST_GAIN = 4.0
-"""In the planner's units, of which a page read in sequence is one: a statement this cheap needs nothing."""
+LEAST_COST_GAIN = 20.0
+"""In the planner's units, of which a page read in sequence is one: a statement that cheap needs nothing."""
 NEARLY = 1.25
 """A larger index has to be this much better than a smaller one, or it is not worth its size and its writes."""
 NEARLY_COST = 12.0
 """Three random pages: nobody notices them."""
-PARTIAL_SIZE = 1.3
-"""What a partial index counts for: it serves this statement only."""
+PARTIAL_SIZE = 12.0
+"""How much smaller a partial index has to be: it serves this statement and few others."""
 MOST_INDEXES = 4
 _EACH_COLUMN = 4096
 """A wider index has to be worth it even where both would fit into the same few pages."""
@@ -78,7 +79,7 @@ def _round(
         return None
     least = min(found for found, _ in enough)
     near = [one for one in enough if one[0] <= least * NEARLY + min(NEARLY_COST, (cost - least) / 3)]
-    found, choice = min(near, key=lambda one: (_size(one[1], known), one[0], one[1]))
+    found, choice = min(near, key=lambda one: (_steps(_size(one[1], known)), len(_included(one[1])), one[0], one[1]))
     return (*chosen, *choice), found
 
 
@@ -105,6 +106,16 @@ def _size(choice: Choice, known: Mapping[IndexDefinition, Candidate]) -> float:
         * (1.0 if one.where is None else PARTIAL_SIZE)
         for one in choice
     )
+
+
+def _steps(size_bytes: float) -> int:
+    """Sizes that differ by a twentieth are the same: estimates are not better than that."""
+    return round(math.log(max(size_bytes, 1.0), 1.1))
+
+
+def _included(choice: Choice) -> list[str]:
+    """A column among the keys serves more statements than one in INCLUDE."""
+    return [name for one in choice for name in one.include]
 
 
 def _labelled(proposal: Proposal, candidate: Candidate) -> Proposal:

@@ -77,8 +77,9 @@ def load(admin: Connection, builder: Connection, source: Source, data: Path) -> 
             schema.types(source, missing),
             schema.tables(source, missing),
             schema.functions(source),
-            schema.views(source),
             schema.indexes(source),
+            # After the keys: a view may group by a primary key and show its table's other columns.
+            schema.views(source),
             schema.constraints(source),
             schema.extended_statistics(source),
         ):
