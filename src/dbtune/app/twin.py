@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,13 @@ from dbtune.advisor.source_file import MOST_BYTES, from_bytes, to_bytes
 from dbtune.advisor.source_report import DumpReport
 from dbtune.core.errors import Misused, Refused
 from dbtune.core.progress import Progress, silent
+
+
+# CREATE TABLE and its like touch nothing that an index could help.
+_PLANNED = re.compile(
+    r"(?:\s|/\*.*?\*/|--[^\n]*\n|\()*(?:select|insert|update|delete|merge|with|values|table)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ def _only_touched(source: Source) -> Source:
     if not source.statements:
         reason = next((one.reason for one in source.not_examined if one.check == "statements"), "there are none")
         raise Refused(f"the workload is not known: {reason}", hint="leave out --touched, or name tables with --table")
-    return narrowed(source, [one.query for one in source.statements])
+    return narrowed(source, [one.query for one in source.statements if _PLANNED.match(one.query)])
 
 
 def _write(path: Path, content: bytes) -> None:
