@@ -16,7 +16,6 @@ from dbtune.advisor.source_report import DumpReport
 from dbtune.core.errors import Misused, Refused
 from dbtune.core.progress import Progress, silent
 
-
 # CREATE TABLE and its like touch nothing that an index could help.
 _PLANNED = re.compile(
     r"(?:\s|/\*.*?\*/|--[^\n]*\n|\()*(?:select|insert|update|delete|merge|with|values|table)\b",
