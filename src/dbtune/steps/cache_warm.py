@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from dbtune.core.actions import ForgetKeys, WarmKeys
+from dbtune.core.actions import CacheForm, ForgetKeys, WarmKeys, WarmMode
 from dbtune.core.key_template import KeyTemplate
 from dbtune.core.query_text import bare_query
 from dbtune.core.questions import CachedValue, Explained, Facts, Failed, Question
@@ -32,6 +32,14 @@ class CacheWarm(Step):
     that the query saw, and is spread by `jitter` so that keys written together do not expire together. A row whose
     key column is NULL is skipped; of rows with the same key the last wins. The keys are filed under `tags`
     (sorted sets `dbtune:tag:NAME`, scored by the expiry in milliseconds). Rollback removes what was written.
+
+    `type: hash` stores the columns as fields, NULLs left out; `set`, `list` and `zset` store the column `value`,
+    an array, or the values of all rows with the same key, in the query's order. `with` adds columns, each a JSON
+    array of what a nested query finds for the row, which is called `parent` there.
+
+    `mode: newer` never brings an older value back while an application writes and invalidates: the server compares
+    `version` with the same column of the value that is there, and leaves alone what was invalidated after the
+    query's snapshot (docs/cache-warming.md).
     """
 
     kind: ClassVar[str] = "cache_warm"
@@ -43,6 +51,26 @@ class CacheWarm(Step):
     jitter: Share = Field(default=0.1, description="The TTL of each key varies by this much, up and down.")
     value: str | None = Field(default=None, description="The column to store as it is; absent: the whole row as JSON.")
     tags: tuple[str, ...] = Field(default=(), description="The keys are filed under these, to be invalidated together.")
+    type: CacheForm = Field(default="string", description="What stands at a key: string, hash, set, zset or list.")
+    score: str | None = Field(default=None, description="zset: the column of the scores.")
+    mode: WarmMode = Field(
+        default="overwrite",
+        description="overwrite every key; nx: only those that are absent; xx: only those that are there;"
+        " newer: never over a newer value, nor over one that was invalidated meanwhile.",
+    )
+    version: str | None = Field(default=None, description="newer: the column that tells which value is newer.")
+    ttl_column: str | None = Field(
+        default=None, description="A column with the row's own TTL, in seconds or an interval; NULL: `ttl`."
+    )
+    nested: dict[str, str] = Field(
+        default_factory=dict,
+        alias="with",
+        description="Further columns: a name, and a query whose rows become one JSON array; `parent` is the row.",
+    )
+    encoding: Literal["json", "msgpack", "text"] | None = Field(
+        default=None, description="How a string is written. Absent: JSON for the row, plain text for a column."
+    )
+    compress: Literal["gzip"] | None = Field(default=None, description="gzip: the string is compressed.")
     every: Duration | None = Field(default=None, description="Due again after this long; absent: half of the TTL.")
 
     @field_validator("key")
@@ -56,11 +84,11 @@ class CacheWarm(Step):
         bare_query(query)
         return query
 
-    @field_validator("value")
+    @field_validator("value", "score", "version", "ttl_column")
     @classmethod
     def _is_named(cls, value: str | None) -> str | None:
         if value is not None and (not value or '"' in value):
-            raise ValueError("value names a column of the query")
+            raise ValueError("this names a column of the query")
         return value
 
     @field_validator("tags")
@@ -83,6 +111,39 @@ class CacheWarm(Step):
         if jitter > MOST_JITTER:
             raise ValueError(f"a jitter of {jitter:.0%} leaves keys without a TTL: {MOST_JITTER:.0%} is the most")
         return jitter
+
+    @field_validator("nested")
+    @classmethod
+    def _read_too(cls, nested: dict[str, str]) -> dict[str, str]:
+        for name, query in nested.items():
+            if not name or '"' in name:
+                raise ValueError("each query under `with` needs the name of a column")
+            bare_query(query)
+        return nested
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.type in ("set", "zset", "list") and self.value is None:
+            raise ValueError(f"type {self.type} needs `value`: the column that holds the members")
+        if self.type == "hash" and self.value is not None:
+            raise ValueError("type hash stores every column: leave `value` out")
+        if (self.type == "zset") != (self.score is not None):
+            raise ValueError("`score` belongs to type zset, and is needed there")
+        if self.type != "string" and (self.encoding or self.compress):
+            raise ValueError(f"`encoding` and `compress` are for strings, not for type {self.type}")
+        if self.encoding == "text" and self.value is None:
+            raise ValueError("encoding text needs `value`: a column")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> Self:
+        if self.version is None:
+            return self
+        if self.mode != "newer":
+            raise ValueError("`version` is what mode newer compares: add `mode: newer`, or leave it out")
+        if self.compress or (self.type != "hash" and (self.type != "string" or self.value is not None)):
+            raise ValueError("`version` is looked for in the row as JSON or msgpack, or in a hash, and not compressed")
+        return self
 
     @model_validator(mode="after")
     def _is_warmed_before_it_expires(self) -> Self:
@@ -125,6 +186,21 @@ class CacheWarm(Step):
             notes=(f"about {_rows(explained):,} keys", *self._warnings(older)),
         )
 
+    def warm_questions(self, facts: Facts) -> Iterable[Question]:
+        """What `dbtune warm` asks: the planner's estimate too, whether it is due or not."""
+        return self._marker(facts), self._checked_query()
+
+    def warm_plan(self, facts: Facts, *, force: bool) -> Plan:
+        """As `plan`, but a step without `every` is always due; `before` has the estimated `rows`."""
+        explained = facts[self._checked_query()]
+        found = self._found(facts)
+        if found is not None and self.every is not None and not force:
+            return Plan("in_sync", reason=self._why_not_due(found), before=_state(found))
+        if isinstance(explained, Failed):
+            return Plan("blocked", reason=_said(explained))
+        notes = tuple(self._warnings(None))
+        return Plan("change", actions=(self._warming(facts),), before={"rows": _rows(explained)}, notes=notes)
+
     def verify_questions(self, facts: Facts) -> Iterable[Question]:
         return (self._marker(facts),) if facts.server.has_redis else ()
 
@@ -166,11 +242,21 @@ class CacheWarm(Step):
             fingerprint=self.fingerprint(),
             fresh_for_s=self._fresh_for_s,
             value=self.value,
+            form=self.type,
+            mode=self.mode,
+            score=self.score,
+            version=self.version,
+            ttl_column=self.ttl_column,
+            nested=tuple(self.nested.items()),
+            encoding=None if self.encoding == "text" or (self.encoding == "json" and not self.value) else self.encoding,
+            gzip=self.compress is not None,
         )
 
     def _checked_query(self) -> Explained:
         """Planning it finds a table or a column that does not exist before anything is written."""
-        columns = dict.fromkeys(KeyTemplate.parse(self.key).columns + ((self.value,) if self.value else ()))
+        named = (self.value, self.score, self.version, self.ttl_column)
+        wanted = (*KeyTemplate.parse(self.key).columns, *(name for name in named if name is not None))
+        columns = [column for column in dict.fromkeys(wanted) if column not in self.nested]
         names = ", ".join(["row_to_json(q)", *(f'q."{column}"' for column in columns)])
         return Explained(f"select {names} from (\n{bare_query(self.query)}\n) as q")
 

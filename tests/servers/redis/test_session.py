@@ -48,7 +48,7 @@ def test_a_server_that_does_not_answer_is_unreachable(url: str) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("url", ["http://localhost", "localhost:6379", "redis+sentinel://host"])
+@pytest.mark.parametrize("url", ["http://localhost", "localhost:6379", "amqp://host"])
 def test_another_kind_of_url_is_unsupported(url: str) -> None:
     with pytest.raises(Unsupported, match="redis, rediss, unix"):
         connect(url)

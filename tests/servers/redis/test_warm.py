@@ -282,7 +282,7 @@ def test_fifty_thousand_rows_are_streamed_in_little_memory_and_progress_is_told(
         tracemalloc.stop()
     assert warmed.keys == client.zcard(f"{MARKER}:keys") == told[-1] == 50_000
     assert warmed.bytes > 30 << 20
-    assert peak_bytes < 10 << 20
+    assert peak_bytes < 20 << 20
     assert told == sorted(told)
     assert len(told) >= 50
 

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from urllib.parse import urlsplit
+from typing import Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import redis
-from redis.backoff import ConstantBackoff
+from redis.backoff import ExponentialBackoff
+from redis.cluster import RedisCluster
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from dbtune.core.errors import Misused, Unreachable, Unsupported
 from dbtune.servers.redis.errors import connection_error, describe_target
 
-__all__ = ["Client", "connect", "describe_target", "resolve_url"]
+__all__ = [
+    "Client", "connect", "connect_whole", "describe_target", "forget_connections", "has_other_servers", "is_cluster",
+    "resolve_url", "server_time",
+]  # fmt: skip
 
 Client = redis.Redis
 """What `connect` gives: the layers above name it without importing the driver."""
 
 CONNECT_TIMEOUT_S = 10.0
 WORK_TIMEOUT_S = 30.0
-SCHEMES = ("redis", "rediss", "unix")
+SCHEMES = (
+    "redis", "rediss", "unix", "sentinel", "redis+sentinel", "rediss+sentinel",
+    "cluster", "redis+cluster", "rediss+cluster",
+)  # fmt: skip
+
+_SETTINGS: dict[str, Any] = {
+    "client_name": "dbtune",
+    "decode_responses": False,
+    # RESP2 is spoken by every server, and its replies have the same types in every redis-py.
+    "protocol": 2,
+    "socket_connect_timeout": CONNECT_TIMEOUT_S,
+}
 
 
 def resolve_url(given: str | None) -> str:
@@ -33,28 +52,23 @@ def resolve_url(given: str | None) -> str:
 def connect(url: str, *, work_timeout_s: float = WORK_TIMEOUT_S) -> redis.Redis:
     """A client under dbtune's name that has answered once; its keys and values are bytes.
 
-    A time-out that stands in the URL (`?socket_timeout=5`) wins.
+    With `sentinel://` it is of the primary that the sentinels name, and asks them again after each lost connection;
+    with `cluster://` a RedisCluster, which takes the same calls. `redis+sentinel`, `rediss+sentinel`,
+    `redis+cluster`, `rediss+cluster` say the same. A time-out that stands in the URL (`?socket_timeout=5`) wins.
     Raises Unreachable, Refused, or Unsupported for another kind of URL.
     """
     target = describe_target(url)
+    kind = _scheme(url).rpartition("+")[2]
     if _scheme(url) not in SCHEMES:
         raise Unsupported(
             f"{target}: dbtune reaches Redis through {', '.join(SCHEMES)} URLs", hint="redis://user@host:6379/0"
         )
     try:
-        client = redis.Redis.from_url(
-            url,
-            client_name="dbtune",
-            decode_responses=False,
-            # RESP2 is spoken by every server, and its replies have the same types in every redis-py.
-            protocol=2,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=work_timeout_s,
-            # A server that is down should be reported, not waited for.
-            retry=Retry(ConstantBackoff(0.1), 1),
-        )
+        client = _OPENERS.get(kind, _standalone)(url, {**_SETTINGS, "socket_timeout": work_timeout_s})
     except (ValueError, TypeError) as error:
         raise Unreachable(f"this is not a Redis URL: {error}", hint="redis://user@host:6379/0") from error
+    except (redis.RedisError, RedisClusterException) as error:
+        raise connection_error(error, target) from error
     try:
         client.ping()
     except redis.exceptions.NoPermissionError:
@@ -66,8 +80,98 @@ def connect(url: str, *, work_timeout_s: float = WORK_TIMEOUT_S) -> redis.Redis:
     return client
 
 
+def connect_whole(url: str) -> redis.Redis:
+    """As `connect`; where the server is a node of a cluster, the client of the whole cluster."""
+    client = connect(url)
+    if is_cluster(client):
+        return client
+    try:
+        is_node = int(client.info("cluster").get("cluster_enabled", 0)) == 1
+    except redis.RedisError:
+        is_node = False
+    if not is_node:
+        return client
+    client.close()
+    try:
+        return _cluster(url, {**_SETTINGS, "socket_timeout": WORK_TIMEOUT_S})
+    except (redis.RedisError, RedisClusterException) as error:
+        raise connection_error(error, describe_target(url)) from error
+
+
+def _standalone(url: str, settings: dict[str, Any]) -> redis.Redis:
+    # A server that is down should be reported, not waited for; a blip is tried again.
+    return redis.Redis.from_url(url, **settings, retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2))
+
+
+def _cluster(url: str, settings: dict[str, Any]) -> redis.Redis:
+    plain = urlunsplit(urlsplit(url)._replace(scheme="rediss" if _scheme(url).startswith("rediss") else "redis"))
+    return cast("redis.Redis", RedisCluster.from_url(plain, **settings))
+
+
+def _sentinel(url: str, settings: dict[str, Any]) -> redis.Redis:
+    """`sentinel://user:password@host:26379,host:26379/SERVICE/DB`; the password is the server's."""
+    parts = urlsplit(url)
+    service, _, database = parts.path.strip("/").partition("/")
+    credentials, _, places = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    options = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    if not service:
+        raise ValueError("it names no service: sentinel://host:26379/mymaster")
+    shared = {**settings, "ssl": parts.scheme.startswith("rediss"), **_tls(options)}
+    hosts = [place.rpartition(":") if ":" in place else (place, "", "26379") for place in places.split(",")]
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]
+        [(host, int(port)) for host, _, port in hosts],
+        sentinel_kwargs={
+            **shared,
+            "username": options.get("sentinel_username"),
+            "password": options.get("sentinel_password"),
+        },
+        username=unquote(user) or None,
+        password=unquote(password) or None,
+        db=int(database or 0),
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
+        **shared,
+    )
+    return cast("redis.Redis", sentinels.master_for(service))  # type: ignore[no-untyped-call]
+
+
+def _tls(options: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in options.items() if name.startswith("ssl_")}
+
+
+_OPENERS = {"cluster": _cluster, "sentinel": _sentinel}
+
+
 def _scheme(url: str) -> str:
     try:
         return urlsplit(url).scheme
     except ValueError:
         return ""
+
+
+def is_cluster(client: redis.Redis) -> bool:
+    """Whether the keys lie on several servers."""
+    return isinstance(client, RedisCluster)
+
+
+def has_other_servers(client: redis.Redis) -> bool:
+    """Whether another server may take over: in a cluster, or by a sentinel's word."""
+    return is_cluster(client) or isinstance(client.connection_pool, SentinelConnectionPool)
+
+
+def forget_connections(client: redis.Redis) -> None:
+    """The next use connects anew; by a sentinel's word, to whoever is the primary then."""
+    with contextlib.suppress(redis.RedisError, RedisClusterException, OSError):
+        if isinstance(client, RedisCluster):
+            client.nodes_manager.initialize()
+        else:
+            client.connection_pool.disconnect()
+
+
+def server_time(client: redis.Redis) -> tuple[int, int]:
+    """Seconds and microseconds of the server's clock; in a cluster the latest of its primaries'."""
+    if not is_cluster(client):
+        seconds, microseconds = client.time()
+        return int(seconds), int(microseconds)
+    found = cast("dict[str, tuple[int, int]]", client.execute_command("TIME", target_nodes="primaries"))  # type: ignore[no-untyped-call]
+    return max(found.values())

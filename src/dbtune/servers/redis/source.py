@@ -1,15 +1,17 @@
-"""The rows of a warm-up as PostgreSQL makes them: the JSON, the keys' columns, bytes throughout."""
+"""A warm-up's rows as PostgreSQL makes them: key, value, and what else the form needs, bytes throughout."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
-from psycopg import ServerCursor, sql
+import psycopg
+from psycopg import sql
 from psycopg.postgres import types
-from psycopg.types.string import ByteaBinaryLoader
 
 from dbtune.core.actions import WarmKeys
 from dbtune.core.errors import ChangeFailed, DbtuneError
@@ -18,76 +20,232 @@ from dbtune.core.query_text import bare_query
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.session import Connection
 
-Row = tuple[bytes | None, ...]
-"""The value, then one element for each column of the key template."""
+CURSOR = "dbtune_warm"
+_BYTEA, _INTERVAL, _JSON, _JSONB = (types[name].oid for name in ("bytea", "interval", "json", "jsonb"))
+_ARRAYS = frozenset(info.array_oid for info in types if info.array_oid)
 
-_BYTEA = types["bytea"].oid
-_FIRST_ROWS, _MOST_ROWS = 100, 2000
-_FETCH_BYTES = 1 << 20
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which columns the rows have after key and value: `count` of arguments, `ttl` in milliseconds, `version`."""
+
+    count: int | None = None
+    ttl: int | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open cursor, at its beginning. `keys_differ`: PostgreSQL has proved that no two rows have the same key.
+
+    `start_over` puts the cursor there again; `rows_expected` is the planner's estimate.
+    """
+
+    shape: Shape
+    keys_differ: bool
+    rows_expected: int
+    start_over: Callable[[], None]
 
 
 @contextmanager
-def opened_rows(connection: Connection, action: WarmKeys) -> Iterator[Iterator[tuple[Row, ...]]]:
-    """The rows in batches of about a megabyte, from one snapshot that sees the database as it is now.
+def opened_source(connection: Connection, action: WarmKeys) -> Iterator[Source]:
+    """The cursor, in one snapshot that sees the database as it is now.
 
     The transaction is read-only: the server refuses a query that writes. Texts come in UTF-8, bytea as it is.
     Raises ChangeFailed for a query that does not run or lacks a column of the template, before the first row.
     """
-    doing = f"reading the rows of {action.key}"
-    with translated(doing), connection.transaction():
+    with translated(f"reading the rows of {action.key}"), connection.transaction():
         connection.execute("/* dbtune */ set transaction isolation level repeatable read, read only")
-        # What an application's client would have read, whatever this role or this database prefers.
-        connection.execute("/* dbtune */ set local client_encoding to 'UTF8'")
-        connection.execute("/* dbtune */ set local datestyle to 'ISO, YMD'")
-        statement = _statement(connection, action)
-        with connection.cursor("dbtune_warm", binary=True) as cursor:
-            cursor.adapters.register_loader("text", ByteaBinaryLoader)
-            cursor.execute(statement)
-            yield _batches(cursor, doing)
+        # What an application's client would have read, whatever this role or this database prefers. All rows are
+        # wanted, not the first ones soon; and a slow cache must not end the transaction.
+        connection.execute(
+            "/* dbtune */ select set_config('client_encoding', 'UTF8', true),"
+            " set_config('datestyle', 'ISO, YMD', true), set_config('cursor_tuple_fraction', '1', true),"
+            " set_config('idle_in_transaction_session_timeout', '0', true)"
+        )
+        query = _Query(connection, action)
+        statement, shape = query.statement()
+        differ = query.keys_differ(connection)
+        cursor = sql.Identifier(CURSOR)
+        declared = sql.SQL("/* dbtune */ declare {} no scroll cursor for {}").format(cursor, statement)
+        connection.execute(declared)
+
+        def start_over() -> None:
+            connection.execute(sql.SQL("/* dbtune */ close {}").format(cursor))
+            connection.execute(declared)
+
+        yield Source(shape, differ, _rows_expected(connection, statement), start_over)
 
 
-def _batches(cursor: ServerCursor[tuple[object, ...]], doing: str) -> Iterator[tuple[Row, ...]]:
-    """As many rows at a time as make a megabyte, by the size of those before."""
-    rows_at_once = _FIRST_ROWS
-    while True:
-        with translated(doing):
-            # The cursor's loaders make bytes of every column.
-            batch = cast("tuple[Row, ...]", tuple(cursor.fetchmany(rows_at_once)))
-        if not batch:
-            return
-        yield batch
-        row_bytes = sum(len(value) for row in batch for value in row if value is not None) / len(batch)
-        rows_at_once = max(1, min(_MOST_ROWS, int(_FETCH_BYTES / (row_bytes + 1))))
+class _Query:
+    """The person's query within ours, so that the server makes the keys and the values."""
+
+    def __init__(self, connection: Connection, action: WarmKeys) -> None:
+        self._action = action
+        try:
+            query = bare_query(action.query)
+            nested = [(name, bare_query(text)) for name, text in action.nested]
+        except ValueError as error:
+            raise ChangeFailed(f"reading the rows of {action.key}: {error}", hint="correct the step's query") from error
+        # A newline ends a comment that the query ends with.
+        self._inner: sql.Composable = sql.SQL("(\n{}\n) as q").format(_verbatim(query))
+        if nested:
+            self._inner = self._with(connection, query, nested)
+        self._types = _types(connection, self._inner)
+        self._template = KeyTemplate.parse(action.key)
+        wanted = (action.value, action.score, action.version, action.ttl_column)
+        for column in (*self._template.columns, *(name for name in wanted if name is not None)):
+            if column not in self._types:
+                raise _missing(column, tuple(self._types), action)
+
+    def statement(self) -> tuple[sql.Composed, Shape]:
+        columns = [self._key()]
+        if self._action.form == "string":
+            shape, columns = Shape(), [*columns, self._string()]
+        elif self._action.form == "hash":
+            shape, columns = Shape(count=2), [*columns, *self._fields()]
+        else:
+            shape, columns = Shape(count=2), [*columns, *self._members()]
+        more: dict[str, int] = {}
+        if self._action.ttl_column is not None:
+            more["ttl"] = len(columns)
+            columns.append(self._ttl(self._action.ttl_column))
+        if self._action.version is not None:
+            more["version"] = len(columns)
+            columns.append(sql.SQL("(to_json({}) #>> '{{}}')").format(_column(self._action.version)))
+        if self._is_gathered:
+            # One row a key: what a collection holds may stand in several rows of the query. min(): any of a key's.
+            rest = [sql.SQL("min({})").format(column) for column in columns[3:]]
+            select = sql.SQL(", ").join([*columns[:3], *rest])
+            return sql.SQL("select {} from {} group by 1").format(select, self._inner), Shape(shape.count, **more)
+        select = sql.SQL(", ").join(columns)
+        return sql.SQL("select {} from {}").format(select, self._inner), Shape(shape.count, **more)
+
+    def keys_differ(self, connection: Connection) -> bool:
+        """Whether PostgreSQL itself can prove it: a left join on a unique column adds nothing, so it is left out."""
+        if self._is_gathered:
+            return True
+        if len(self._template.columns) != 1 or self._action.nested:
+            return False
+        column = self._template.columns[0]
+        probe = sql.SQL(
+            "/* dbtune */ explain (format json) select x from (select case when n > 0 then null::{} end as x"
+            " from generate_series(1, 2) as n) as p left join {} on {} = p.x"
+        ).format(sql.SQL(_type_name(connection, self._types[column])), self._inner, _column(column))
+        # A savepoint: what cannot be compared at all (json) is no reason to stop.
+        with contextlib.suppress(psycopg.errors.UndefinedFunction), connection.transaction():
+            row = cast("tuple[list[dict[str, Any]]]", connection.execute(probe).fetchone())
+            return "Plans" not in row[0][0]["Plan"]
+        return False
+
+    @property
+    def _is_gathered(self) -> bool:
+        """Rows of the same key are members of one collection."""
+        is_array = self._action.value is not None and self._types[self._action.value] in _ARRAYS
+        return self._action.form in ("set", "zset", "list") and not is_array
+
+    def _key(self) -> sql.Composable:
+        names = self._template.columns
+        as_bytes = any(self._types[name] == _BYTEA for name in names)
+        parts: list[sql.Composable] = []
+        for piece in self._template.pieces:
+            if not piece.is_column:
+                literal = sql.SQL("{}::text").format(sql.Literal(piece.text))
+                parts.append(sql.SQL("convert_to({}, 'UTF8')").format(literal) if as_bytes else literal)
+            else:
+                parts.append(self._bytes(piece.text) if as_bytes else self._text(piece.text))
+        return sql.SQL("({})").format(sql.SQL(" || ").join(parts))
+
+    def _string(self) -> sql.Composable:
+        if self._action.value is None:
+            return sql.SQL("row_to_json(q)::text")
+        if self._action.encoding is not None:
+            return sql.SQL("to_json({})::text").format(_column(self._action.value))
+        return self._text(self._action.value)
+
+    def _fields(self) -> tuple[sql.Composable, sql.Composable]:
+        """The arguments of HSET as they go over the wire, and their number; NULLs are left out."""
+        columns = [_column(name) for name in self._types]
+        pairs = [
+            sql.SQL("coalesce({} || {}, ''::bytea)").format(
+                _argument(sql.SQL("convert_to({}, 'UTF8')").format(sql.Literal(name))), _argument(self._bytes(name))
+            )
+            for name in self._types
+        ]
+        count = sql.SQL("(2 * num_nonnulls({}))::int").format(sql.SQL(", ").join(columns))
+        return sql.SQL("({})").format(sql.SQL(" || ").join(pairs)), count
+
+    def _members(self) -> tuple[sql.Composable, sql.Composable]:
+        """The arguments of SADD, RPUSH or ZADD as they go over the wire, and their number."""
+        if self._action.value is None:
+            raise AssertionError("a collection has a column of members")
+        if self._is_gathered:
+            argument = _argument(self._bytes(self._action.value))
+            if self._action.score is None:
+                return sql.SQL("string_agg({}, ''::bytea)").format(argument), sql.SQL("count({})::int").format(argument)
+            score = _argument(sql.SQL("convert_to(({}::float8)::text, 'UTF8')").format(_column(self._action.score)))
+            pair = sql.SQL("{} || {}").format(score, argument)
+            return sql.SQL("string_agg({}, ''::bytea)").format(pair), sql.SQL("(2 * count({}))::int").format(pair)
+        values = sql.SQL("unnest({}) with ordinality as m(value, place)").format(_column(self._action.value))
+        one = _argument(sql.SQL("convert_to(m.value::text, 'UTF8')"))
+        joined = sql.SQL("(select string_agg({}, ''::bytea order by m.place) from {})").format(one, values)
+        return joined, sql.SQL("(select count(m.value)::int from {})").format(values)
+
+    def _ttl(self, column: str) -> sql.Composable:
+        seconds = sql.SQL("extract(epoch from {})" if self._types[column] == _INTERVAL else "{}").format(
+            _column(column)
+        )
+        return sql.SQL("({}::float8 * 1000)::int8::text").format(seconds)
+
+    def _text(self, column: str) -> sql.Composable:
+        return _column(column) if self._types[column] == _BYTEA else sql.SQL("{}::text").format(_column(column))
+
+    def _bytes(self, column: str) -> sql.Composable:
+        text = self._text(column)
+        return text if self._types[column] == _BYTEA else sql.SQL("convert_to({}, 'UTF8')").format(text)
+
+    def _with(self, connection: Connection, query: str, nested: list[tuple[str, str]]) -> sql.Composable:
+        """Each nested query as a column: a JSON array of its rows, or of the values of its only column."""
+        parent = sql.SQL("(\n{}\n) as parent").format(_verbatim(query))
+        columns = []
+        for name, text in nested:
+            lateral = sql.SQL("(\n{}\n) as n").format(_verbatim(text))
+            found = _types(connection, sql.SQL("{} cross join lateral {}").format(parent, lateral), what=sql.SQL("n.*"))
+            item = sql.SQL("n.{}").format(sql.Identifier(next(iter(found)))) if len(found) == 1 else sql.SQL("n")
+            columns.append(
+                sql.SQL("(select coalesce(json_agg({}), '[]') from {}) as {}").format(
+                    item, lateral, sql.Identifier(name)
+                )
+            )
+        return sql.SQL("(select parent.*, {} from {}) as q").format(sql.SQL(", ").join(columns), parent)
 
 
-def _statement(connection: Connection, action: WarmKeys) -> sql.Composed:
-    """The query within ours, so that the server makes the JSON; a newline ends a comment that it ends with."""
-    try:
-        query = bare_query(action.query)
-    except ValueError as error:
-        raise ChangeFailed(f"reading the rows of {action.key}: {error}", hint="correct the step's query") from error
-    inner = sql.SQL("(\n{}\n) as q").format(_verbatim(query))
-    types_by_column = _types(connection, inner)
-    wanted = KeyTemplate.parse(action.key).columns
-    for column in (*wanted, *((action.value,) if action.value is not None else ())):
-        if column not in types_by_column:
-            raise _missing(column, tuple(types_by_column), action)
-
-    as_bytes = {
-        name: sql.SQL("q.{}{}").format(sql.Identifier(name), sql.SQL("" if oid == _BYTEA else "::text"))
-        for name, oid in types_by_column.items()
-    }
-    value = sql.SQL("row_to_json(q)::text") if action.value is None else as_bytes[action.value]
-    columns = sql.SQL(", ").join([value, *(as_bytes[name] for name in wanted)])
-    return sql.SQL("/* dbtune */ select {} from {}").format(columns, inner)
+def _argument(value: sql.Composable) -> sql.Composable:
+    """An argument as it goes over the wire, its own line's end in front."""
+    return sql.SQL("(convert_to(e'\\r\\n$' || octet_length({0}) || e'\\r\\n', 'UTF8') || {0})").format(value)
 
 
-def _types(connection: Connection, inner: sql.Composed) -> dict[str, int]:
+def _column(name: str) -> sql.Composable:
+    return sql.SQL("q.{}").format(sql.Identifier(name))
+
+
+def _types(connection: Connection, inner: sql.Composable, what: sql.Composable | None = None) -> Mapping[str, int]:
     """The types' oids by the names of the query's columns."""
-    statement = sql.SQL("/* dbtune */ select * from {} limit 0").format(inner)
+    statement = sql.SQL("/* dbtune */ select {} from {} limit 0").format(what or sql.SQL("*"), inner)
     # Binary forces the extended protocol, which takes one statement only: no `) q; commit; drop table`.
     described = connection.cursor(binary=True).execute(statement).description
     return {column.name: column.type_code for column in described or ()}
+
+
+def _rows_expected(connection: Connection, statement: sql.Composed) -> int:
+    """What the planner estimates."""
+    row = connection.execute(sql.SQL("/* dbtune */ explain (format json) {}").format(statement)).fetchone()
+    return int(cast("tuple[list[dict[str, Any]]]", row)[0][0]["Plan"]["Plan Rows"])
+
+
+def _type_name(connection: Connection, oid: int) -> str:
+    row = connection.execute("/* dbtune */ select format_type(%s::oid, null)", (oid,)).fetchone()
+    return str(row[0]) if row else "text"
 
 
 def _verbatim(query: str) -> sql.SQL:

@@ -1,0 +1,70 @@
+"""What became of a warm-up: the ledger, and the error that carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dbtune.core.errors import ChangeFailed, DbtuneError, Unreachable
+
+Progress = Callable[[int], None]
+"""Gets the number of keys written so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """What became of a query's rows: keys, skipped, failed, duplicates, kept and resumed together are all of them.
+
+    `bytes` are those of keys and values. `skipped` had NULL in the key or in the value, or (`expired` of them) a TTL
+    of zero or less; `duplicates` were overwritten by a later row of the same key; `kept` were not written because of
+    the mode; `failed` were refused, or got no answer; `resumed` had been written by an earlier run that did not come
+    to its end.
+    """
+
+    keys: int
+    bytes: int
+    skipped: int
+    failed: int
+    duplicates: int
+    duration_s: float
+    kept: int = 0
+    resumed: int = 0
+    expired: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know although nothing went wrong."""
+        notes = []
+        if not self.keys + self.skipped + self.failed + self.kept + self.resumed:
+            notes.append("the query returned no rows")
+        if self.skipped > self.expired:
+            notes.append(f"{self.skipped - self.expired:,} rows were skipped: NULL in the key or in the value")
+        if self.expired:
+            notes.append(f"{self.expired:,} rows were skipped: their ttl is zero or less")
+        if self.kept:
+            notes.append(f"{self.kept:,} keys were left as they are, as the mode wants it")
+        if self.duplicates:
+            notes.append(f"{self.duplicates:,} rows had the key of another row: the last one counts")
+        if self.resumed:
+            notes.append(f"{self.resumed:,} rows had been written by a run that was cut short: this one went on there")
+        return tuple(notes)
+
+
+class WarmStopped(ChangeFailed):
+    """Some keys may have been written, `warmed` says how many; the marker was not, so the next run warms again.
+
+    `cause` is what stopped it.
+    """
+
+    def __init__(self, message: str, warmed: Warmed, cause: DbtuneError) -> None:
+        super().__init__(message, hint=cause.hint)
+        self.warmed = warmed
+        self.cause = cause
+
+
+class Overtaken(ChangeFailed):
+    """Something that concerns these keys was invalidated meanwhile: what was read is too old to be written."""
+
+
+class CacheAway(Unreachable):
+    """The cache does not answer, is loading, or is no primary any more: it is tried again in a moment."""

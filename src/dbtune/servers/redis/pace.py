@@ -1,0 +1,134 @@
+"""How fast a warm-up may go: a rate that was set, the server's own latency, its memory, and who told it to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import redis
+from redis import exceptions
+
+from dbtune.core.errors import ChangeFailed, DbtuneError, Interrupted
+
+LOOK_S = 0.1
+# A cycle of an idle server takes some hundredths of a millisecond; doubling that is no burden to anybody.
+LEAST_LATENCY_S = 0.001
+# Where the server does not measure itself, a round trip also waits for us.
+LEAST_PING_S = 0.02
+LONGEST_PAUSE_S = 0.25
+_EVICTING_HINT = "raise maxmemory, warm fewer rows, or go on with --ignore-memory"
+
+
+@dataclass(slots=True)
+class Pace:
+    """Shared by the threads of one run. `max_rate` is in keys a second, `deadline_s` on the monotonic clock.
+
+    `polite`: back off while the server's latency is twice what it was at the start. `careful`: stop when it evicts.
+    """
+
+    max_rate: float | None = None
+    deadline_s: float | None = None
+    polite: bool = False
+    careful: bool = False
+    stopped: threading.Event = field(default_factory=threading.Event)
+    _paid_until_s: float = 0.0
+    _pause_s: float = 0.0
+    _failure: DbtuneError | None = None
+    _door: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def batch_rows(self) -> int | None:
+        """No more at a time than a twentieth of a second's; None: as many as suit."""
+        return None if self.max_rate is None else max(1, int(self.max_rate / 20))
+
+    def stop(self, failure: DbtuneError | None = None) -> None:
+        self._failure = self._failure or failure
+        self.stopped.set()
+
+    def check(self) -> None:
+        """Raises what somebody stopped this for, Interrupted, or ChangeFailed when the time is used up."""
+        if self.stopped.is_set():
+            raise self._failure or Interrupted("interrupted")
+        if self.deadline_s is not None and time.monotonic() > self.deadline_s:
+            raise ChangeFailed("the time budget is used up", hint="the next run goes on from here")
+
+    def wait(self, keys: int) -> None:
+        """Until so many keys may be written. Raises what `check` raises."""
+        self.check()
+        pause_s = self._pause_s
+        if self.max_rate is not None:
+            with self._door:
+                now_s = time.monotonic()
+                start_s = max(self._paid_until_s, now_s)
+                self._paid_until_s = start_s + keys / self.max_rate
+            pause_s += start_s - now_s
+        if pause_s > 0:
+            self.stopped.wait(pause_s)
+            self.check()
+
+    @contextmanager
+    def watched(self, connect: Callable[[], redis.Redis]) -> Iterator[None]:
+        """While it lasts, a thread with a connection of its own asks the server how it is."""
+        if not (self.polite or self.careful):
+            yield
+            return
+        ended = threading.Event()
+        client = connect()
+        watcher = threading.Thread(target=self._watch, args=(client, ended), name="dbtune-pace", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+            client.close()
+
+    def _watch(self, client: redis.Redis, ended: threading.Event) -> None:
+        try:
+            before = _look(client)
+            usual_s = before.cycle_s if before.cycles else before.ping_s
+            most_s = max(2 * usual_s, LEAST_LATENCY_S if before.cycles else LEAST_PING_S)
+            evicted = before.evicted
+            while not ended.wait(LOOK_S):
+                now = _look(client)
+                slow = now.latency_s(before) > most_s
+                if self.polite:
+                    self._pause_s = min(LONGEST_PAUSE_S, max(0.002, self._pause_s * 2)) if slow else self._pause_s / 2
+                if self.careful and now.evicted > evicted:
+                    self.stop(ChangeFailed("the server evicts keys to make room for these", hint=_EVICTING_HINT))
+                before = now
+        except exceptions.RedisError:
+            # Whoever writes hears of a lost server too, and says what it means. Without the right to ask there is
+            # nothing to go by.
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Cycles of the server's event loop since its start, and their time; none before Redis 7.2 and Valkey 8."""
+
+    cycles: int
+    cycles_us: int
+    ping_s: float
+    evicted: int
+
+    @property
+    def cycle_s(self) -> float:
+        return self.cycles_us / max(1, self.cycles) / 1e6
+
+    def latency_s(self, before: _Look) -> float:
+        """How long somebody who comes in has to wait: a cycle. Our own waiting, for Python, is not in it."""
+        if not self.cycles:
+            return self.ping_s
+        return (self.cycles_us - before.cycles_us) / max(1, self.cycles - before.cycles) / 1e6
+
+
+def _look(client: redis.Redis) -> _Look:
+    start_s = time.perf_counter()
+    found = client.info("stats")
+    ping_s = time.perf_counter() - start_s
+    cycles, cycles_us = int(found.get("eventloop_cycles", 0)), int(found.get("eventloop_duration_sum", 0))
+    return _Look(cycles, cycles_us, ping_s, int(found.get("evicted_keys", 0)))

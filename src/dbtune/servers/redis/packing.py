@@ -1,0 +1,314 @@
+"""From rows to commands in the Redis protocol, a batch at a time.
+
+Where the server has MSETEX, keys that expire together are set together: the jitter has 128 steps, and a batch is
+sorted by them. Whatever has a condition, or is no string, is written by a script, some keys at a time.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from psycopg import pq
+
+from dbtune.cache.generations import GENERATION_KEY, GENERATION_LOG, tombstone_key
+from dbtune.cache.slots import slot
+from dbtune.core.actions import WarmKeys
+from dbtune.core.errors import ChangeFailed
+from dbtune.core.key_template import KeyTemplate
+from dbtune.servers.redis.scripts import WRITE
+from dbtune.servers.redis.source import Source
+from dbtune.servers.redis.wire import packed
+
+# What the server takes for one value unless proto-max-bulk-len was raised; above it, it hangs up.
+LARGEST_VALUE = 512 << 20
+BUCKETS = 128
+BATCH_ROWS, BATCH_BYTES = 4096, 1 << 20
+SCRIPT_KEYS, SCRIPT_BYTES = 100, 64 << 10
+COUNTED_KEYS = 500_000
+"""Where PostgreSQL cannot prove that keys differ, duplicates are counted among this many; more would take memory."""
+
+Row = tuple[bytes | None, ...]
+"""Key, value, and whatever else the shape of the rows says."""
+
+_WRITERS = {"string": "SET", "hash": "HSET", "set": "SADD", "zset": "ZADD", "list": "RPUSH"}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One or more commands, each with a reply that stands for `keys_each` keys; `keys` are kept where asked for."""
+
+    data: bytes
+    replies: int = 1
+    keys_each: int = 0
+    size_bytes: int = 0
+    slot: int = 0
+    keys: tuple[bytes, ...] = ()
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is sent together. `rows` counts from the query's first row to the batch's last, whose key is `last_key`."""
+
+    commands: list[Command]
+    rows: int
+    last_key: bytes
+    keys: list[tuple[int, bytes]] = field(default_factory=list)
+    """Expiry in milliseconds and key; only where they are to be filed."""
+    skipped: int = 0
+    expired: int = 0
+    duplicates: int = 0
+    too_large: int = 0
+
+
+class _Lengths(dict[int, bytes]):
+    """The header of an argument by its length. Longer ones than the server takes are not found."""
+
+    def __missing__(self, length: int) -> bytes:
+        if length > LARGEST_VALUE:
+            raise KeyError(length)
+        header = b"\r\n$%d\r\n" % length
+        if len(self) < 65536:
+            self[length] = header
+        return header
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run's commands depend on beside the rows. `generation` is "" where it does not matter.
+
+    `has_others`: another server may take over from this one.
+    """
+
+    snapshot_ms: int
+    generation: str = ""
+    has_msetex: bool = False
+    in_cluster: bool = False
+    has_others: bool = False
+    most_rows: int = BATCH_ROWS
+
+
+class Packer:
+    """Packs the rows of one run."""
+
+    def __init__(self, action: WarmKeys, source: Source, setting: Setting, rows_before: int = 0) -> None:
+        self._action, self._shape, self._setting = action, source.shape, setting
+        self._template = KeyTemplate.parse(action.key)
+        self._is_plain = action.form == "string" and action.mode == "overwrite"
+        self._files = bool(action.tags or action.listed)
+        self._encode = encoder(action)
+        self._rows = rows_before
+        self._seen: set[int] | None = None if source.keys_differ else set()
+        self._lengths = _Lengths()
+        # A script sees the slot of its keys alone.
+        self._compared = "" if setting.in_cluster else setting.generation
+        self._prologue = self._script_arguments()
+        spread_ms = action.ttl_s * 1000 * action.jitter
+        self._expiries_ms = [
+            setting.snapshot_ms + round(action.ttl_s * 1000 + spread_ms * (2 * bucket / (BUCKETS - 1) - 1))
+            for bucket in range(BUCKETS)
+        ]
+
+    @property
+    def latest_ms(self) -> int:
+        """No key of this run lives longer, unless its row says so."""
+        return self._expiries_ms[-1]
+
+    def batches(self, results: Iterable[pq.abc.PGresult]) -> Iterator[Batch]:
+        rows: list[Row] = []
+        size_bytes = 0
+        for result in results:
+            value, columns = result.get_value, range(result.nfields)
+            found: list[Row]
+            if len(columns) == 2:
+                found = [(value(row, 0), value(row, 1)) for row in range(result.ntuples)]
+            else:
+                found = [tuple([value(row, column) for column in columns]) for row in range(result.ntuples)]
+            rows += found
+            # By the first rows: an estimate is enough to keep batches of about a megabyte.
+            size_bytes += sum(len(row[1] or b"") for row in found[:20]) * len(found) // min(len(found), 20)
+            while len(rows) >= self._setting.most_rows or (size_bytes >= BATCH_BYTES and rows):
+                yield self._batch(rows[: self._setting.most_rows])
+                del rows[: self._setting.most_rows]
+                size_bytes = 0
+        if rows:
+            yield self._batch(rows)
+
+    def _batch(self, rows: Sequence[Row]) -> Batch:
+        if not self._template.columns and self._action.form in ("string", "hash") and self._rows + len(rows) > 1:
+            raise ChangeFailed(
+                f"warming {self._action.key}: the key names no column, and the query returns more than one row",
+                hint="put a column into the key ({id}), or make one row of them with json_agg",
+            )
+        self._rows += len(rows)
+        batch = Batch([], self._rows, rows[-1][0] or b"")
+        if self._is_plain and not self._shape.ttl and self._encode is None:
+            self._fill_by_bucket(batch, rows)
+        else:
+            self._fill(batch, rows)
+        self._count_duplicates(batch, rows)
+        return batch
+
+    def _fill_by_bucket(self, batch: Batch, rows: Sequence[Row]) -> None:
+        """What every row of a plain warm-up passes through: the loop that the speed depends on."""
+        buckets: list[list[bytes]] = [[] for _ in range(BUCKETS)]
+        extend = [bucket.extend for bucket in buckets]
+        lengths, expiries_ms = self._lengths, self._expiries_ms
+        for key, value in rows:
+            try:
+                bucket = crc32(key) % BUCKETS  # type: ignore[arg-type]
+                extend[bucket]((lengths[len(key)], key, lengths[len(value)], value))  # type: ignore[arg-type]
+            except TypeError:
+                batch.skipped += 1
+            except KeyError:
+                batch.too_large += 1
+        for bucket, parts in enumerate(buckets):
+            if parts:
+                self._set(batch, parts, expiries_ms[bucket])
+        if self._files:
+            batch.keys += [(expiries_ms[place], key) for place, parts in enumerate(buckets) for key in parts[1::4]]
+
+    def _set(self, batch: Batch, parts: list[bytes], expiry_ms: int) -> None:
+        """Keys with one expiry: `parts` are header and key, header and value, of each."""
+        count, size_bytes = len(parts) // 4, sum(map(len, parts[1::2]))
+        expiry = b"\r\n$4\r\nPXAT\r\n$13\r\n%d\r\n" % expiry_ms
+        if self._setting.in_cluster:
+            for at in range(0, len(parts), 4):
+                data = b"".join((b"*5\r\n$3\r\nSET", *parts[at : at + 4], expiry))
+                size = len(parts[at + 1]) + len(parts[at + 3])
+                batch.commands.append(Command(data, 1, 1, size, slot(parts[at + 1])))
+        elif self._setting.has_msetex and count > 1 and size_bytes < SCRIPT_BYTES * 4:
+            number = b"%d" % count
+            head = b"*%d\r\n$6\r\nMSETEX\r\n$%d\r\n%b" % (2 * count + 4, len(number), number)
+            batch.commands.append(Command(b"".join((head, *parts, expiry)), 1, count, size_bytes))
+        else:
+            pieces: list[bytes] = []
+            for at in range(0, len(parts), 4):
+                pieces += (b"*5\r\n$3\r\nSET", *parts[at : at + 4], expiry)
+            batch.commands.append(Command(b"".join(pieces), count, 1, size_bytes))
+
+    def _fill(self, batch: Batch, rows: Sequence[Row]) -> None:
+        """Through the script, or one by one where rows have expiries of their own."""
+        group: list[tuple[bytes, int, bytes, int, bytes]] = []
+        group_bytes = 0
+        for row in rows:
+            entry = self._entry(batch, row)
+            if entry is None:
+                continue
+            if self._files:
+                batch.keys.append((entry[1], entry[0]))
+            alone = self._setting.in_cluster
+            if group and (alone or len(group) == SCRIPT_KEYS or group_bytes + len(entry[4]) > SCRIPT_BYTES):
+                batch.commands.append(self._written(group))
+                group, group_bytes = [], 0
+            group.append(entry)
+            group_bytes += len(entry[4])
+        if group:
+            batch.commands.append(self._written(group))
+
+    def _entry(self, batch: Batch, row: Row) -> tuple[bytes, int, bytes, int, bytes] | None:
+        """Key, expiry in ms, version, number of arguments, and those as they go over the wire; None: skipped."""
+        shape, key, value = self._shape, row[0], row[1]
+        count = 1 if shape.count is None else int.from_bytes(row[shape.count] or b"", "big")
+        if key is None or value is None or not count:
+            batch.skipped += 1
+            return None
+        expiry_ms = self._expiries_ms[crc32(key) % BUCKETS]
+        if shape.ttl is not None and (ttl_ms := row[shape.ttl]) is not None:
+            spread = (expiry_ms - self._setting.snapshot_ms) / (self._action.ttl_s * 1000)
+            expiry_ms = self._setting.snapshot_ms + round(int(ttl_ms) * spread)
+            if int(ttl_ms) <= 0:
+                batch.skipped += 1
+                batch.expired += 1
+                return None
+        if shape.count is None:
+            value = value if self._encode is None else self._encode(value)
+            if len(value) > LARGEST_VALUE:
+                batch.too_large += 1
+                return None
+            value = self._lengths[len(value)] + value
+        version = b"" if shape.version is None else row[shape.version] or b""
+        return key, expiry_ms, version, count, value
+
+    def _script_arguments(self) -> list[bytes]:
+        action, setting = self._action, self._setting
+        return [
+            action.mode.encode(),
+            b"%d" % setting.snapshot_ms,
+            _WRITERS[action.form].encode(),
+            (action.version or "").encode(),
+            self._compared.encode(),
+            self._template.literal_prefix.encode(),
+            b"%d" % len(action.tags),
+            *(tag.encode() for tag in action.tags),
+        ]
+
+    def _written(self, group: Sequence[tuple[bytes, int, bytes, int, bytes]]) -> Command:
+        keys: list[bytes] = [GENERATION_KEY, GENERATION_LOG] if self._compared else []
+        for key, *_ in group:
+            # One that is not looked at must still lie in the same slot.
+            keys += (key, tombstone_key(key) if self._action.mode == "newer" else key)
+        lengths = self._lengths
+        parts = [b"$4\r\nEVAL"]
+        for argument in (WRITE.encode(), b"%d" % len(keys), *keys, *self._prologue):
+            parts += (lengths[len(argument)], argument)
+        count = 3 + len(keys) + len(self._prologue)
+        size_bytes = 0
+        for key, expiry_ms, version, arguments, value in group:
+            number, expiry = b"%d" % arguments, b"%d" % expiry_ms
+            for argument in (expiry, version, number):
+                parts += (lengths[len(argument)], argument)
+            parts.append(value)
+            count += 3 + arguments
+            size_bytes += len(key) + len(value)
+        data = b"*%d\r\n" % count + b"".join(parts) + b"\r\n"
+        names = tuple(entry[0] for entry in group)
+        return Command(data, 1, len(group), size_bytes, slot(names[0]) if self._setting.in_cluster else 0, names)
+
+    def _count_duplicates(self, batch: Batch, rows: Sequence[Row]) -> None:
+        if self._seen is None or len(self._seen) > COUNTED_KEYS:
+            return
+        keys = [key for key, value, *_ in rows if key is not None and value is not None]
+        before = len(self._seen)
+        self._seen.update(map(hash, keys))
+        batch.duplicates = len(keys) - (len(self._seen) - before)
+
+
+def encoder(action: WarmKeys) -> Callable[[bytes], bytes] | None:
+    """What becomes of the text that PostgreSQL made; None: nothing. Raises ChangeFailed without the extra."""
+    if action.encoding != "msgpack" and not action.gzip:
+        return None
+    if action.encoding != "msgpack":
+        return _compressed
+    pack = message_packer()
+    return (lambda text: _compressed(pack(text))) if action.gzip else pack
+
+
+def message_packer() -> Callable[[bytes], bytes]:
+    """From JSON text to MessagePack."""
+    import json
+
+    try:
+        import msgpack  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ChangeFailed("encoding: msgpack needs a package", hint='pip install "dbtune[msgpack]"') from error
+    return lambda text: bytes(msgpack.packb(json.loads(text), use_bin_type=True))
+
+
+def _compressed(value: bytes) -> bytes:
+    # Without a time in its header the same value is always the same bytes.
+    return gzip.compress(value, compresslevel=6, mtime=0)
+
+
+def filing(index: bytes, keys: Sequence[tuple[int, bytes]], latest_ms: int) -> list[Command]:
+    """Lists keys in a sorted set by their expiry, which lives as long as the last of them."""
+    commands = []
+    for at in range(0, len(keys), 1000):
+        members = [part for expiry_ms, key in keys[at : at + 1000] for part in (b"%d" % expiry_ms, key)]
+        commands.append(packed(b"ZADD", index, *members))
+    latest = b"%d" % max(latest_ms, *(expiry_ms for expiry_ms, _ in keys))
+    # GT takes a key without an expiry for one that lives for ever: NX gives it the first one.
+    commands += [packed(b"PEXPIREAT", index, latest, b"NX"), packed(b"PEXPIREAT", index, latest, b"GT")]
+    return [Command(data, slot=slot(index)) for data in commands]

@@ -1,0 +1,249 @@
+"""One warm-up under way: sends what was packed, reads what became of it, keeps the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import redis
+from redis import exceptions
+
+from dbtune.cache.generations import GENERATION_KEY, TOMBSTONE_MS
+from dbtune.cache.tags import PRUNED_AT_ONCE, tag_key
+from dbtune.core.actions import WarmKeys
+from dbtune.core.errors import ChangeFailed, DbtuneError, Unreachable
+from dbtune.core.warm_marker import WarmMarker
+from dbtune.core.warming import CacheAway, Overtaken, Progress, Warmed, WarmStopped
+from dbtune.servers.redis.checkpoint import Checkpoint
+from dbtune.servers.redis.errors import server_error
+from dbtune.servers.redis.lines import Line, opened_line
+from dbtune.servers.redis.pace import Pace
+from dbtune.servers.redis.packing import LARGEST_VALUE, Batch, Command, Setting, filing
+from dbtune.servers.redis.wire import Reply
+
+# After these every further command would be answered alike.
+FINAL = (
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.AuthenticationError,
+    exceptions.NoPermissionError,
+    exceptions.MovedError,
+    exceptions.AskError,
+    exceptions.ClusterDownError,
+    exceptions.MasterDownError,
+    exceptions.BusyLoadingError,
+)
+_STALE = b"stale"
+
+
+class Run:
+    """A key counts as failed from when it is tried until Redis has said OK."""
+
+    def __init__(  # noqa: PLR0917 - one caller
+        self,
+        action: WarmKeys,
+        client: redis.Redis,
+        setting: Setting,
+        latest_ms: int,
+        pace: Pace,
+        progress: Progress | None,
+        checkpoint: Checkpoint | None,
+        resumed: int = 0,
+    ) -> None:
+        self._action, self._client, self._setting = action, client, setting
+        self._latest_ms, self._pace, self._progress, self._checkpoint = latest_ms, pace, progress, checkpoint
+        lists = [kept_under(action.marker).encode()] if action.listed else []
+        self._tags = tuple(tag_key(tag) for tag in action.tags)
+        self._lists = tuple(lists)
+        self._started_s = time.monotonic()
+        self._resumed = resumed
+        self._keys = self._bytes = self._skipped = self._failed = self._duplicates = self._kept = self._expired = 0
+        self._written_keys: list[bytes] = []
+        self._is_over = self._overtaken = False
+        self._refusal: exceptions.ResponseError | None = None
+        self._shortest_s = action.ttl_s * (1 - action.jitter)
+        if action.mode == "newer":
+            self._shortest_s = min(self._shortest_s, TOMBSTONE_MS / 1000)
+
+    def ledger(self) -> Warmed:
+        return Warmed(
+            keys=self._keys - self._duplicates,
+            bytes=self._bytes,
+            skipped=self._skipped,
+            failed=self._failed,
+            duplicates=self._duplicates,
+            duration_s=time.monotonic() - self._started_s,
+            kept=self._kept,
+            expired=self._expired,
+            resumed=self._resumed,
+        )
+
+    def warm(self, batches: Iterable[Batch]) -> None:
+        try:
+            with opened_line(self._client, self._done) as line:
+                self._prepare()
+                self._write_all(line, batches)
+            self._refuse_overtaken()
+            if self._progress is not None:
+                self._progress(self._keys)
+            if self._refusal is None:
+                self._mark()
+        except exceptions.RedisError as error:
+            raise self._stopped(self._translated(error)) from error
+        except Overtaken:
+            self._start_over_next_time()
+            raise
+        except DbtuneError as error:
+            raise self._stopped(error) from error
+        if self._refusal is not None:
+            self._start_over_next_time()
+            raise self._stopped(self._translated(self._refusal)) from self._refusal
+
+    def _write_all(self, line: Line, batches: Iterable[Batch]) -> None:
+        """Whatever ends it, what is under way is waited for, so that the ledger is true."""
+        try:
+            for batch in batches:
+                self._write(line, batch)
+                if self._is_over:
+                    break
+        except DbtuneError:
+            with contextlib.suppress(exceptions.RedisError):
+                line.settle()
+            raise
+        line.settle()
+
+    def _translated(self, error: exceptions.RedisError) -> DbtuneError:
+        return translated_error(error, "writing", has_others=self._setting.has_others)
+
+    def _start_over_next_time(self) -> None:
+        """What was not written lies somewhere before the end: nobody may go on behind it."""
+        if self._checkpoint is not None:
+            with contextlib.suppress(DbtuneError):
+                self._checkpoint.clear()
+
+    def _stopped(self, cause: DbtuneError) -> DbtuneError:
+        """The cause itself when nothing had been tried yet."""
+        if not self._keys + self._failed + self._kept:
+            return cause
+        told = f"{self._keys - self._duplicates:,} keys were written, {self._failed:,} failed"
+        return WarmStopped(f"warming {self._action.key}: {told}: {cause.message}", self.ledger(), cause)
+
+    def _prepare(self) -> None:
+        """No marker while it runs, and no dead members in the lists."""
+        self._client.unlink(self._action.marker)
+        for index in (*self._tags, *self._lists):
+            dead = int(self._client.zcount(index, "-inf", self._setting.snapshot_ms))
+            for done in range(0, dead, PRUNED_AT_ONCE):
+                self._client.zremrangebyrank(index, 0, min(PRUNED_AT_ONCE, dead - done) - 1)
+
+    def _mark(self) -> None:
+        warmed_at = datetime.fromtimestamp(self._setting.snapshot_ms / 1000, UTC)
+        keys = self._keys - self._duplicates + self._resumed
+        marker = WarmMarker(self._action.fingerprint, keys, warmed_at).dump()
+        due_ms = self._setting.snapshot_ms + round(self._action.fresh_for_s * 1000)
+        self._client.set(self._action.marker, marker, pxat=due_ms)
+        self._start_over_next_time()
+
+    def _write(self, line: Line, batch: Batch) -> None:
+        if time.monotonic() - self._started_s > self._shortest_s:
+            raise ChangeFailed("it takes longer than its keys live", hint="give them a longer ttl, or warm fewer rows")
+        count = sum(command.replies * command.keys_each for command in batch.commands)
+        self._pace.wait(count)
+        self._skipped += batch.skipped
+        self._expired += batch.expired
+        self._failed += count + batch.too_large
+        self._duplicates += batch.duplicates
+        if batch.too_large:
+            self._refusal = exceptions.ResponseError(f"a value is larger than {LARGEST_VALUE >> 20} MB")
+        if batch.keys:
+            # Before the keys are written: whatever happens then, no key lives that is not found there.
+            for index in self._filed_before:
+                line.send(filing(index, batch.keys, self._latest_ms))
+        self._compare_generation(())
+        line.send(batch.commands)
+        self._compare_generation(batch.commands)
+        if self._lists and self._action.mode != "overwrite":
+            self._list_written(line, batch)
+        if self._checkpoint is not None and self._refusal is None:
+            line.send(self._checkpoint.reached(batch.rows, batch.last_key))
+        if self._progress is not None:
+            self._progress(self._keys)
+
+    def _list_written(self, line: Line, batch: Batch) -> None:
+        """With a condition, only the server says which keys are ours to remove again."""
+        line.settle()
+        expiries_ms = {key: expiry_ms for expiry_ms, key in batch.keys}
+        written = [(expiries_ms[key], key) for key in self._written_keys]
+        self._written_keys.clear()
+        for index in self._lists if written else ():
+            line.send(filing(index, written, self._latest_ms))
+
+    def _compare_generation(self, written: Sequence[Command]) -> None:
+        """In a cluster, where the script cannot: what was written in the moment between is taken back."""
+        if not (self._setting.in_cluster and self._setting.generation):
+            return
+        found = self._client.get(GENERATION_KEY) or b"0"
+        if found != self._setting.generation.encode():
+            for command in written:
+                for key in command.keys:
+                    self._client.unlink(key)
+            self._overtaken = True
+            self._refuse_overtaken()
+
+    def _refuse_overtaken(self) -> None:
+        if self._overtaken:
+            told = f"warming {self._action.key}: what it had read was invalidated meanwhile"
+            raise Overtaken(told, hint="run it again; it reads anew")
+
+    @property
+    def _filed_before(self) -> Sequence[bytes]:
+        """With a condition, what is to be undone is known only afterwards."""
+        return (*self._tags, *(self._lists if self._action.mode == "overwrite" else ()))
+
+    def _done(self, command: Command, replies: list[Reply]) -> None:
+        """Every command's replies come here, in the order in which it was sent."""
+        if not command.keys_each:
+            for reply in replies:
+                if isinstance(reply, exceptions.ResponseError):
+                    raise reply
+            return
+        for reply in replies:
+            if isinstance(reply, exceptions.ResponseError):
+                self._refused(command, reply)
+            elif reply == _STALE:
+                self._is_over = self._overtaken = True
+            elif isinstance(reply, list):
+                self._some_written(command, reply)
+            else:
+                self._failed -= command.keys_each
+                self._keys += command.keys_each
+        good = sum(not isinstance(reply, exceptions.ResponseError) for reply in replies)
+        self._bytes += command.size_bytes * good // len(replies)
+
+    def _refused(self, command: Command, reply: exceptions.ResponseError) -> None:
+        """A server that says that it will not take any is left alone."""
+        self._refusal = reply
+        self._is_over |= isinstance(reply, FINAL) or not self._keys + self._kept
+
+    def _some_written(self, command: Command, answers: list[Reply]) -> None:
+        written = sum(answer == 1 for answer in answers)
+        self._failed -= command.keys_each
+        self._keys += written
+        self._kept += command.keys_each - written
+        if self._lists and self._action.mode != "overwrite":
+            self._written_keys += [key for key, answer in zip(command.keys, answers, strict=True) if answer == 1]
+
+
+def translated_error(error: exceptions.RedisError, doing: str, *, has_others: bool) -> DbtuneError:
+    """CacheAway for what may be over in a moment; `has_others`: another server can take over from this one."""
+    told = server_error(error, doing)
+    moves = (exceptions.ReadOnlyError, exceptions.MasterDownError, exceptions.ClusterError, exceptions.MovedError)
+    if isinstance(told, Unreachable) or (has_others and isinstance(error, moves)):
+        return CacheAway(told.message, hint=told.hint)
+    return told
+
+
+def kept_under(marker: str) -> str:
+    return f"{marker}:keys"
