@@ -11,6 +11,7 @@ from dbtune.advisor.states import NO_LIMITS, Limits
 from dbtune.advisor.workload import NotExamined
 from dbtune.core.findings import Confidence as Proof
 from dbtune.core.findings import Unexamined
+from dbtune.plans.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,16 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """One statement that an advised index serves: its plan without that index, and with it."""
+
+    index: str
+    query: str
+    before: Plan
+    after: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """The answer. Costs are sums over the workload, each statement by its weight; the indexes' writes are in them.
 
@@ -91,6 +102,7 @@ class Advice:
     not_examined: tuple[NotExamined, ...] = ()
     gaps: tuple[Unexamined, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
     notes: tuple[str, ...] = ()
     is_complete: bool = True
 

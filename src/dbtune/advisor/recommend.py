@@ -24,6 +24,8 @@ from dbtune.advisor.writes import table_writes, write_costs
 from dbtune.core.identifiers import quote
 from dbtune.core.progress import Progress, silent
 
+FIRST_ROUND, SECOND_ROUND = 0.25, 0.45
+"""Shares of the time by which all candidates, and then the merged ones, have been looked at."""
 MOST_TERMS = 400
 """Texts that the search looks at: the dearest, by their weights."""
 _SCAN_BYTES_PER_S = 400e6
@@ -44,13 +46,15 @@ class Recommended:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that the advice depends on. `is_late` ends the search early, with the best answer so far."""
+    """All that the advice depends on. `is_late(0.4)` says that this share of the time is over: the search ends early,
+    with the best answer so far.
+    """
 
     analyses: Sequence[Analysis]
     what_if: WhatIf
     source: Source
     limits: Limits = NO_LIMITS
-    is_late: Callable[[], bool] = lambda: False
+    is_late: Callable[[float], bool] = lambda _share: False
 
 
 @dataclass(slots=True)
@@ -78,13 +82,13 @@ def recommend(question: Question, progress: Progress = silent) -> Recommended:
     field = _Field(question, States(Prices(what_if, _terms(analyses, what_if), _droppable(what_if)), question.limits))
     progress("trying every candidate", 0.1)
     allowed = field.add(_proposed(analyses))
-    atoms = explore(field.states, allowed, question.is_late)
+    atoms = explore(field.states, allowed, lambda: question.is_late(FIRST_ROUND))
     progress("merging candidates", 0.4)
     used = functools.reduce(operator.or_, atoms, 0)
     merged = field.add(relatives(field.states.prices.candidates(used)))
-    atoms |= explore(field.states, used | merged, question.is_late)
+    atoms |= explore(field.states, used | merged, lambda: question.is_late(SECOND_ROUND))
     progress("choosing", 0.6)
-    state = Search(field.states, atoms, question.is_late).best()
+    state = Search(field.states, atoms, lambda: question.is_late(1.0)).best()
     chosen = {bit: field.candidates[bit] for bit in field.states.chosen(state.mask)}
     names = name_apart((one.definition for one in chosen.values()), {index.name for index in what_if.existing})
     drops, after = find_drops(field.states, state, Present(what_if.existing, names, question.source))

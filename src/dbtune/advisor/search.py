@@ -42,7 +42,8 @@ class Search:
             ways.append(self._exchange(self._add(self._states.before)))
             if not self._is_late():
                 ways.append(self._exchange(self._add(self._take_away(everything))))
-        return self._without_trifles(min(ways, key=lambda state: (state.total, state.size_bytes, state.mask)))
+        best = min(ways, key=lambda state: (state.total, state.size_bytes, state.mask))
+        return self._without_trifles(self._states.settled(best))
 
     # -- adding -----------------------------------------------------------------------------------------------------
 

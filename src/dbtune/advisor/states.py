@@ -78,18 +78,25 @@ class States:
         return self._burdens[position]
 
     def step(self, state: State, *, add: Mask = 0, remove: Mask = 0) -> State:
-        """The state with some indexes more and some less."""
+        """The state with some indexes more and some less.
+
+        Only terms are asked about of which some plan that is known uses what is added: for the others the price stays,
+        which can only be too high. `settled` asks about all.
+        """
         mask = (state.mask & ~remove) | add
-        changed = [
-            number
-            for number in self.prices.concerned(add | remove)
-            if self.prices.reach(number) & add or state.prices[number].used & remove
-        ]
+        served = self.prices.served(add) if add else ()
+        changed = sorted({*served, *(number for number, price in enumerate(state.prices) if price.used & remove)})
+        return self._repriced(state, mask, changed)
+
+    def settled(self, state: State) -> State:
+        """The same set, with every term's price as the planner has it."""
+        return self._repriced(state, state.mask, range(len(state.prices)))
+
+    def _repriced(self, state: State, mask: Mask, changed: Sequence[int]) -> State:
         prices = list(state.prices)
         for number, price in zip(changed, self.prices.prices(changed, mask), strict=True):
             prices[number] = price
-        size = state.size_bytes + self.size(add & ~state.mask) - self.size(remove & state.mask)
-        return State(mask, tuple(prices), self._sum(prices, mask), size)
+        return State(mask, tuple(prices), self._sum(prices, mask), self.size(mask))
 
     def guessed(self, state: State, add: Mask) -> float:
         """What the total may be with more indexes, without asking."""

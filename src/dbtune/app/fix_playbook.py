@@ -37,7 +37,7 @@ def fix_playbook(report: AuditReport | CacheReport, *, only_safe: bool = True) -
     room = MAX_BYTES - 1000 - len("".join(parts).encode())
     steps = 0
     for step, findings in reasons.items():
-        part = "".join(_comments(findings)) + _step(json.loads(step))
+        part = "".join(_comments(findings)) + as_item(json.loads(step))
         room -= len(part.encode())
         if room < 0:
             break
@@ -58,7 +58,7 @@ def _comments(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"  # {finding.code} {finding.name}: {one_line(finding.object)}: {one_line(finding.message)}\n"
 
 
-def _step(step: dict[str, Any]) -> str:
+def as_item(step: dict[str, Any]) -> str:
     """One item of `steps`, indented. Names with braces are no templates."""
     import yaml
 

@@ -18,6 +18,10 @@ COMMANDS = {
         "audit:audit",
         "Say what is wrong with a live PostgreSQL and Redis, how one knows, and what to do. Changes nothing.",
     ),
+    "advise": (
+        "advise:advise",
+        "Say which indexes a database should have for its workload, and which it could lose. Changes nothing.",
+    ),
     "rule": ("audit:rule", "Explain a finding: what it means, why it matters, what to do."),
     "validate": ("validate:validate", "Check playbooks without a server: all mistakes at once, with their places."),
     "plan": ("playbooks:plan", "Show what apply would do: exact SQL, locks, blockers, sizes. Changes nothing."),

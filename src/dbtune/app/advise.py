@@ -1,0 +1,240 @@
+"""Advice on indexes: the workload, the twin, the search, and the answer."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dbtune.advisor.advice import Advice, Explanation, Recommendation
+from dbtune.advisor.analysis import Analyses, Analysis, analyse
+from dbtune.advisor.logs import read_log
+from dbtune.advisor.narrowing import narrowed
+from dbtune.advisor.recommend import Question, Recommended, recommend
+from dbtune.advisor.scripts import one_statement, read_script
+from dbtune.advisor.source import Source, Statement
+from dbtune.advisor.states import NO_LIMITS, Limits
+from dbtune.advisor.texts import count_parameters
+from dbtune.advisor.what_if import WhatIf
+from dbtune.advisor.workload import Observed, Workload, gather
+from dbtune.app.targets import OpenTargets
+from dbtune.core.errors import Misused, Refused
+from dbtune.core.progress import Progress, silent
+
+MOST_EXPLAINED = 5
+"""Statements whose plans `--why` shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A file or text that statements come from, with what people call it."""
+
+    text: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Without `sql`, `queries` and `logs` the workload is that of pg_stat_statements: all of it, or of a window.
+
+    `dump` is a file of `dbtune twin dump`: nothing is then connected to. `max_time_s` bounds the search. `why` names
+    an advised index, whose plans are then shown. `measure` builds the indexes for real, on a `disposable` server.
+    """
+
+    sql: str | None = None
+    queries: tuple[Given, ...] = ()
+    logs: tuple[Given, ...] = ()
+    dump: Path | None = None
+    window_s: float | None = None
+    limits: Limits = NO_LIMITS
+    max_time_s: float = 30.0
+    why: str | None = None
+    measure: bool = False
+    statement_timeout_s: float = 60.0
+
+    @property
+    def names_statements(self) -> bool:
+        return self.sql is not None or bool(self.queries or self.logs)
+
+
+def advise(targets: OpenTargets, wish: Wish, progress: Progress = silent) -> Advice:
+    """Raises Misused for a workload without a statement, Refused where it may not be read, and what connecting and
+    starting the twin raise.
+    """
+    started_at, clock = datetime.now(UTC), time.monotonic()
+    target, source = _source(targets, wish, progress)
+    workload = _workload(wish, source)
+    with _twin(source, workload, progress) as twin:
+        analyses = analyse(workload, twin, narrowed(source, _texts(workload)), progress)
+        advice = _advised(twin, narrowed(source, _texts(workload)), analyses, wish, progress)
+    advice = replace(advice, target=target, started_at=started_at)
+    if wish.measure and advice.recommendations:
+        from dbtune.app.advise_measured import measured
+
+        advice = measured(targets.postgres or "", advice, _runnable(analyses), wish.statement_timeout_s, progress)
+    return replace(advice, duration_s=time.monotonic() - clock)
+
+
+def _source(targets: OpenTargets, wish: Wish, progress: Progress) -> tuple[str, Source]:
+    """What is known of the database, and what people call it."""
+    if wish.dump is not None:
+        from dbtune.app.twin import read_dump
+
+        return str(wish.dump), read_dump(wish.dump)
+    from dbtune.servers.postgres.dump import read_source
+    from dbtune.servers.postgres.errors import describe_target
+    from dbtune.servers.postgres.session import connect
+
+    with contextlib.closing(connect(targets.postgres or "")) as connection:
+        before = None
+        if wish.window_s is not None and not wish.names_statements:
+            before = read_source(connection, tables=(), progress=progress).statements
+            _wait(wish.window_s, progress)
+        source = read_source(connection, statements=not wish.names_statements, progress=progress)
+    if before is not None:
+        source = replace(source, statements=tuple(_grown(before, source.statements)))
+    return describe_target(targets.postgres or ""), source
+
+
+def _wait(seconds: float, progress: Progress) -> None:
+    start = time.monotonic()
+    while (passed := time.monotonic() - start) < seconds:
+        progress("watching the workload", passed / seconds)
+        time.sleep(min(0.25, seconds - passed))
+
+
+def _grown(before: Iterable[Statement], after: Iterable[Statement]) -> Iterator[Statement]:
+    """What was called in between. A counter that fell was evicted and added again: all of it is new."""
+    known = {one.queryid: one for one in before}
+    for one in after:
+        old = known.get(one.queryid)
+        if old is None or old.calls > one.calls:
+            yield one
+        elif one.calls > old.calls:
+            yield replace(
+                one,
+                calls=one.calls - old.calls,
+                total_time_s=one.total_time_s - old.total_time_s,
+                rows=max(one.rows - old.rows, 0),
+            )
+
+
+def _workload(wish: Wish, source: Source) -> Workload:
+    observed = list(_observed(wish, source))
+    workload = gather(observed)
+    if not workload.statements:
+        reasons = sorted({one.reason for one in workload.not_examined})
+        known = next((one for one in source.not_examined if one.check == "statements"), None)
+        if wish.names_statements or known is None:
+            told = "; ".join(reasons) or "there are none"
+            raise Misused(
+                f"no statement can be advised on: {told}", hint="give --queries FILE, --sql, or a database in use"
+            )
+        raise Refused(f"the workload is not known: {known.reason}", hint=f"{known.hint}; or give --queries FILE")
+    return workload
+
+
+def _observed(wish: Wish, source: Source) -> Iterator[Observed]:
+    if not wish.names_statements:
+        for one in source.statements:
+            rows = one.rows / one.calls if one.calls else None
+            yield Observed(one.query, "pg_stat_statements", float(one.calls), one.queryid, one.total_time_s, rows)
+    if wish.sql is not None:
+        yield from one_statement(wish.sql)
+    for given in wish.queries:
+        yield from read_script(given.text, given.name)
+    for given in wish.logs:
+        yield from read_log(given.text, given.name)
+
+
+def _texts(workload: Workload) -> list[str]:
+    return [variant.sql for statement in workload.statements for variant in statement.variants]
+
+
+@contextlib.contextmanager
+def _twin(source: Source, workload: Workload, progress: Progress) -> Iterator[WhatIf]:
+    from dbtune.servers.embedded.twin import open_twin
+
+    with open_twin(narrowed(source, _texts(workload)), progress=progress) as twin:
+        yield twin
+
+
+def _runnable(analyses: Analyses) -> dict[str, str]:
+    """One text without parameters for each statement that has one."""
+    found: dict[str, str] = {}
+    for one in analyses.each:
+        for variant in one.statement.variants:
+            if not count_parameters(variant.sql):
+                found.setdefault(one.statement.text, variant.sql)
+    return found
+
+
+def _advised(twin: WhatIf, source: Source, analyses: Analyses, wish: Wish, progress: Progress) -> Advice:
+    start = time.monotonic()
+
+    def is_late(share: float) -> bool:
+        return time.monotonic() - start > wish.max_time_s * share
+
+    found = recommend(Question(analyses.each, twin, source, wish.limits, is_late), progress)
+    return Advice(
+        target="",
+        started_at=datetime.now(UTC),
+        duration_s=0.0,
+        recommendations=found.recommendations,
+        drops=found.drops,
+        cost_before=found.cost_before,
+        cost_after=found.cost_after,
+        statements=len(analyses.each),
+        examined_share=analyses.workload.examined_share,
+        limits=wish.limits,
+        not_examined=analyses.workload.not_examined,
+        gaps=tuple(twin.not_examined),
+        notes=(*found.notes, *_notes(source, is_late)),
+        explanations=_explained(wish.why, found, analyses.each, twin),
+        is_complete=not is_late(1.0),
+    )
+
+
+def _notes(source: Source, is_late: Callable[[float], bool]) -> Iterator[str]:
+    unknown = sorted(
+        f"{table.schema}.{table.name}" for table in source.tables if table.kind in ("r", "m") and table.rows < 0
+    )
+    if unknown:
+        yield f"never analyzed, so that nothing is known of their rows: {', '.join(unknown)}; run ANALYZE and ask again"
+    if is_late(1.0):
+        yield "the time was over before the search was; --max-time gives it more"
+
+
+def _explained(
+    why: str | None, found: Recommended, analyses: Iterable[Analysis], twin: WhatIf
+) -> tuple[Explanation, ...]:
+    """The plans of the statements that an advised index serves, without it and with it."""
+    if why is None:
+        return ()
+    chosen = [one.definition for one in found.recommendations]
+    wanted = _named(why, found)
+    texts: Mapping[str, str] = {one.statement.text: one.statement.variants[0].sql for one in analyses}
+    return tuple(
+        Explanation(
+            wanted.name,
+            served.query,
+            twin.plan(texts[served.query], active=[one for one in chosen if one != wanted.definition]),
+            twin.plan(texts[served.query], active=chosen),
+        )
+        for served in wanted.queries[:MOST_EXPLAINED]
+    )
+
+
+def _named(why: str, found: Recommended) -> Recommendation:
+    """By its name, or by its number in the list."""
+    from dbtune.core.identifiers import did_you_mean
+
+    for number, one in enumerate(found.recommendations, start=1):
+        if why in (one.name, str(number)):
+            return one
+    names = [one.name for one in found.recommendations]
+    hint = did_you_mean(why, names) or f"advised are: {', '.join(names) or 'none'}"
+    raise Misused(f"no advised index is called {why}", hint=hint)
