@@ -235,3 +235,19 @@ def test_new_indexes_stand_beside_what_was_read() -> None:
     found = judge(replace(capture("a", {}), snapshots=old), replace(capture("b", {}), snapshots=new))
     assert found.tables[0].new_indexes == ("t_g_idx",)
     assert (found.tables[0].seq_rows_before, found.tables[0].seq_rows_after) == (10_000, 0)
+
+
+def test_outliers_at_the_percentile_itself_are_no_change() -> None:
+    """One call in a hundred takes fifty times as long: the P99 lies at the foot of a cliff, or on its top."""
+    generator = random.Random(7)  # noqa: S311 - repeatable
+
+    def blocks(outliers: int) -> tuple[tuple[float, ...], ...]:
+        calls = [generator.lognormvariate(-6, 0.3) for _ in range(480)]
+        for place in range(outliers):
+            calls[place * 40] *= 50
+        return tuple(tuple(calls[start : start + 80]) for start in range(0, 480, 80))
+
+    few, many = (replace(capture(name, {}), timings=(Timing("feed", blocks(n), "t"),)) for name, n in
+                 (("a", 1), ("b", 10)))  # fmt: skip
+    assert metric(judge(few, many), "feed.p99").verdict == "inconclusive"
+    assert metric(judge(few, many), "feed.p50").verdict in ("no_change", "inconclusive")

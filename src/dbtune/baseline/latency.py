@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -69,22 +70,31 @@ def _tail(name: str, share: float, before: Side, after: Side, rules: Rules) -> M
 def quantile_effect(before: Side, after: Side, share: float, noise: float) -> Effect | None:
     """The change of one percentile of all calls.
 
-    Each side's error is the larger one of its order-statistic interval, which takes calls for independent, and of
-    the spread between its blocks, where a stall that hits several calls in a row shows. None where either side has
-    too few calls for a finite interval, or a zero within it.
+    Each side's errors are the larger ones of its order-statistic interval, which takes calls for independent, and of
+    the spread between its blocks, where a stall that hits several calls in a row shows. Below and above differ: a
+    P99 among a hundred calls of which one is an outlier lies at the foot of a cliff, or on its top. They are put
+    together as G. Y. Zou and A. Donner do (Statist. Med. 27 (2008) 1693): the change's lower error is made of the
+    second's lower and the first's upper one. None where either side has too few calls for a finite interval, or a
+    zero within it.
     """
-    squared, df, values = 2 * noise**2, float("inf"), []
+    df, values, errors = math.inf, [], []
     for side in (before, after):
         interval, value = side.whole.interval(share), side.whole.quantile(share)
         if interval is None or value is None or interval.low <= 0:
             return None
         values.append(value)
-        by_order = statistics.log_error(interval)
+        below, above = statistics.log_errors(value, interval)
         by_blocks, freedom = spread_of(side, share)
-        squared += max(by_order, by_blocks)
-        if by_blocks > by_order:
+        errors.append((max(below, by_blocks), max(above, by_blocks)))
+        if by_blocks > min(below, above):
             df = min(df, freedom)
-    return Effect(statistics.log_ratio(values[1], values[0]), squared**0.5, df)
+    drift = 2 * noise**2
+    return Effect(
+        statistics.log_ratio(values[1], values[0]),
+        math.sqrt(errors[1][0] + errors[0][1] + drift),
+        df,
+        error_above=math.sqrt(errors[1][1] + errors[0][0] + drift),
+    )
 
 
 def _both(name: str, share: float, before: Side, after: Side) -> Metric:

@@ -26,18 +26,26 @@ class Effect:
     """A change from before to after: `size` is ln(after / before), or a plain difference for shares.
 
     `error` is its standard error, `df` its degrees of freedom; `spread` the standard deviation of one block.
+    `error_above`: the error on the upper side where it is another one than on the lower.
     """
 
     size: float
     error: float
     df: float
     spread: float = 0.0
+    error_above: float | None = None
+
+    @property
+    def error_inward(self) -> float:
+        """On the side where no change lies."""
+        return self.error if self.size >= 0 or self.error_above is None else self.error_above
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
-        if self.error == 0:
+        above = self.error if self.error_above is None else self.error_above
+        if self.error == 0 and above == 0:
             return Interval(self.size, self.size)
-        half = t_quantile(0.5 + confidence / 2, self.df) * self.error
-        return Interval(self.size - half, self.size + half)
+        reach = t_quantile(0.5 + confidence / 2, self.df)
+        return Interval(self.size - reach * self.error, self.size + reach * above)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -90,9 +98,10 @@ def quantile_ranks(n: int, share: float) -> tuple[int, int] | None:
     return max(math.floor(center - reach), 1), min(math.ceil(center + reach), n)
 
 
-def log_error(interval: Interval) -> float:
-    """The variance of ln(value) that a 95 % interval stands for."""
-    return (math.log(interval.high / interval.low) / (2 * _Z)) ** 2
+def log_errors(value: float, interval: Interval) -> tuple[float, float]:
+    """The variances of ln(value) below and above that a 95 % interval around it stands for."""
+    below, above = math.log(value / interval.low), math.log(interval.high / value)
+    return (below / _Z) ** 2, (above / _Z) ** 2
 
 
 def log_ratio(after: float, before: float) -> float:

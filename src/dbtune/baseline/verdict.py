@@ -39,12 +39,13 @@ def judge(effect: Effect, margin: float, better: Better, *, noise: float = 0.0) 
     """The interval wholly beyond the margin: improved or regressed; wholly inside: no change; else inconclusive."""
     interval = effect.interval()
     worse = 1 if better == "lower" else -1
-    if effect.error == 0:
+    error = effect.error_inward
+    if error == 0:
         beyond = abs(effect.size) > margin
         p = p_beyond = 0.0 if beyond else 1.0
     else:
-        p = min(1.0, 2 * t_tail(abs(effect.size) / effect.error, effect.df))
-        p_beyond = min(1.0, 2 * t_tail((abs(effect.size) - margin) / effect.error, effect.df))
+        p = min(1.0, 2 * t_tail(abs(effect.size) / error, effect.df))
+        p_beyond = min(1.0, 2 * t_tail((abs(effect.size) - margin) / error, effect.df))
     if interval.low > margin or interval.high < -margin:
         grew = interval.low > margin
         return Judgement("regressed" if grew == (worse == 1) else "improved", p, p_beyond)
