@@ -19,7 +19,7 @@ SCHEMA = Path(__file__).parent / "cases" / "shop.sql"
 
 
 @pytest.fixture(scope="session")
-def shop() -> Iterator[Source]:
+def shop() -> Source:
     """What is known of the shop; on a server of its own, whose version the cases do not depend on."""
     with embedded_postgres({"fsync": "off", "random_page_cost": "1.1"}) as server:
         with psycopg.connect(server.dsn, autocommit=True) as owner:
@@ -27,8 +27,7 @@ def shop() -> Iterator[Source]:
             # Without what VACUUM knows of the pages no index-only scan is worth it.
             owner.execute("vacuum analyze")
         with contextlib.closing(connect(server.dsn)) as session:
-            source = read_source(session)
-    yield source
+            return read_source(session)
 
 
 @pytest.fixture(scope="session")

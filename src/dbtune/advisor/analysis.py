@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from dbtune.advisor.access import Access, Table, read_accesses
+from dbtune.advisor.access import Access, Table
 from dbtune.advisor.candidates import Proposals, propose
+from dbtune.advisor.reading import read_accesses
 from dbtune.advisor.source import Source
 from dbtune.advisor.texts import words_of
 from dbtune.advisor.values import with_typical_values

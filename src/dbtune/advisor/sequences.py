@@ -146,7 +146,7 @@ def _with_rest(
     access: Access, parts: _Parts, table: Table, start: tuple[tuple[IndexKey, ...], str, frozenset[str]]
 ) -> Iterator[KeySequence]:
     bound, why, fixed = start
-    known = {key.text for key in bound} | fixed
+    known = fixed | {key.text for key in bound}
     number = len(bound)
     if bound:
         yield KeySequence(bound, why, number)
@@ -158,18 +158,25 @@ def _with_rest(
     for keys in parts.ranges:
         if not {key.text for key in keys} <= known:
             yield KeySequence(_merge(bound, keys), f"{lead}a range", number)
-    for group in access.groups:
-        keys = tuple(key for key in _keys(group, table) if key.text not in known)
-        if keys:
-            yield KeySequence((*bound, *keys), f"{lead}the groups", number)
-            if access.extremes:
-                yield KeySequence(
-                    _merge((*bound, *keys), _keys(access.extremes, table)), "groups, then extremes", number
-                )
+    yield from _grouped(access, table, (bound, lead), known)
     for expression in access.extremes:
         keys = tuple(key for key in _keys((expression,), table) if key.text not in known)
         if keys and bound:
             yield KeySequence((*bound, *keys), f"{lead}its least or greatest", number)
+
+
+def _grouped(
+    access: Access, table: Table, start: tuple[tuple[IndexKey, ...], str], known: frozenset[str]
+) -> Iterator[KeySequence]:
+    bound, lead = start
+    for group in access.groups:
+        keys = tuple(key for key in _keys(group, table) if key.text not in known)
+        if keys:
+            yield KeySequence((*bound, *keys), f"{lead}the groups", len(bound))
+            if access.extremes:
+                yield KeySequence(
+                    _merge((*bound, *keys), _keys(access.extremes, table)), "groups, then extremes", len(bound)
+                )
 
 
 def _merge(first: Sequence[IndexKey], second: Sequence[IndexKey]) -> tuple[IndexKey, ...]:
