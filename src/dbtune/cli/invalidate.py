@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbtune.cli.options import Debug, Embedded, Format, Output, Quiet, Redis, Var, Verbose, parse_vars
+from dbtune.cli.options import Debug, Embedded, Format, Output, Postgres, Quiet, Redis, Var, Verbose, parse_vars
+from dbtune.core.invalidation_channel import CHANNEL
 
 if TYPE_CHECKING:
+    from dbtune.app.invalidate import Wanted
+    from dbtune.app.targets import Targets
+    from dbtune.cli.output import Destination
     from dbtune.playbook.model import Playbook
 
 Repeated = list[str] | None
@@ -45,6 +51,19 @@ def invalidate(
             help="Refuse to remove more of the keyspace than this. Otherwise patterns may match half of it.",
         ),
     ] = None,
+    listen: Annotated[
+        bool, typer.Option("--listen", help="Invalidate by the events that PostgreSQL sends, until Ctrl-C or SIGTERM.")
+    ] = False,
+    channel: Annotated[
+        str, typer.Option("--channel", metavar="NAME", help="The channel that --listen listens on.")
+    ] = CHANNEL,
+    skip_catch_up: Annotated[
+        bool,
+        typer.Option(
+            "--skip-catch-up", help="With --listen: do not begin with what may have been missed before the start."
+        ),
+    ] = False,
+    postgres: Postgres = None,
     redis: Redis = None,
     embedded: Embedded = False,
     var: Var = None,
@@ -60,8 +79,12 @@ def invalidate(
     is ever flushed, and warm-ups that are under way learn of it, so that they bring no older value back. Exit code 4
     when something could not be removed, or when it would be more than the caps allow (then nothing is removed).
 
+    With --listen, triggers (step kind invalidate_on) or the application send the events. What may have been missed,
+    before the start or while a server was away, is made good by removing whatever any event could make stale.
+
     Example:
       dbtune invalidate playbooks/recommendation-service.yml --event content.updated content_id=42
+      dbtune invalidate service.yml --listen --postgres postgresql://me@db/app --redis redis://cache:6379/0
       dbtune invalidate --tag contents --pattern 'rec:user:*' --dry-run --redis redis://cache:6379/0
 
     """
@@ -75,11 +98,57 @@ def invalidate(
     destination = choose(output_format, output, RENDERERS.keys(), verbose=verbose)
     wanted = Wanted(*(tuple(given or ()) for given in (event, arguments, key, tag, pattern)))
     loaded, bounds = _load(playbook, var, wanted.events), Bounds(max_keys, _share(max_share))
-    needed = Targets(None, redis, embedded)
-    with open_targets(needed, postgres=Need.NONE, redis=Need.REQUIRED) as targets, shown(quiet=quiet) as tell:
+    named = Targets(postgres, redis, embedded)
+    if listen:
+        return _listen(named, wanted, loaded, destination, _Ears(channel, not skip_catch_up, quiet))
+    with open_targets(named, postgres=Need.NONE, redis=Need.REQUIRED) as targets, shown(quiet=quiet) as tell:
         report = remove(targets.redis or "", wanted, loaded, bounds, tell, dry_run=dry_run)
     destination.write(report, RENDERERS)
     return report.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class _Ears:
+    channel: str
+    catch_up: bool
+    quiet: bool
+
+
+def _listen(named: Targets, wanted: Wanted, playbook: Playbook | None, destination: Destination, ears: _Ears) -> int:
+    """A line for each batch on standard output, as text or as JSON; what is not a result goes to standard error."""
+    import contextlib
+
+    from dbtune.app.invalidate import Wanted, rules
+    from dbtune.app.listen import Listening
+    from dbtune.app.targets import Need, open_targets
+    from dbtune.cli.stopping import stoppable
+    from dbtune.core.errors import Misused
+    from dbtune.core.invalidation import InvalidationReport
+    from dbtune.core.secrets import mask_password
+    from dbtune.render.invalidation import as_line
+
+    if wanted != Wanted() or playbook is None:
+        raise Misused(
+            "--listen takes a playbook, and its events from PostgreSQL", hint="dbtune invalidate FILE --listen"
+        )
+    if destination.path is not None or destination.format not in ("terminal", "json"):
+        raise Misused("--listen writes to standard output, as text or as JSON", hint="leave out --output")
+
+    def said(news: InvalidationReport | str) -> None:
+        if isinstance(news, InvalidationReport):
+            print(as_line(news, as_json=destination.format == "json"), flush=True)  # noqa: T201 - the result
+        elif not ears.quiet:
+            print(mask_password(news), file=sys.stderr, flush=True)  # noqa: T201 - for the service's log
+
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        stoppable(),
+        open_targets(named, postgres=Need.REQUIRED, redis=Need.REQUIRED) as targets,
+    ):
+        Listening(targets.postgres or "", targets.redis or "", rules(playbook), ears.channel, said).run(
+            catch_up=ears.catch_up
+        )
+    return 0
 
 
 def _load(path: Path | None, var: list[str] | None, events: tuple[str, ...]) -> Playbook | None:

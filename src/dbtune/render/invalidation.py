@@ -73,6 +73,17 @@ def render_terminal(report: InvalidationReport, screen: Screen) -> str:
     return paint(screen, [Text(title(report), style="bold"), Text(), *parts, *notes, Text(summary(report))])
 
 
+def as_line(report: InvalidationReport, *, as_json: bool = False) -> str:
+    """One line of a log: `12:00:05 content.updated content_id=42: 3 keys are gone. Took 2ms.`"""
+    if as_json:
+        import json
+
+        return json.dumps(json.loads(render_json(report, Screen())))
+    events = "; ".join(report.events[:5]) + (f" and {len(report.events) - 5:,} more" if len(report.events) > 5 else "")
+    errors = "".join(f" {name}: {text}" for name, text in details(report))
+    return one_line(f"{report.started_at:%H:%M:%S} {events}: {summary(report)}{errors}")
+
+
 def render_json(report: InvalidationReport, screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
     return to_json(
         envelope("dbtune.invalidate/1", report.target, report.started_at, report.duration_s)
