@@ -140,6 +140,10 @@ class Prices:
         """Those in a mask, in their own order."""
         return [self.candidate(position) for position in positions(mask & ~self.existing)]
 
+    def concerned(self, mask: Mask) -> list[int]:
+        """The terms to which any of these indexes could matter."""
+        return [number for number, known in enumerate(self._known) if known.reach & mask]
+
     def served(self, mask: Mask) -> list[int]:
         """The terms of which some known plan uses any of these."""
         return [number for number, known in enumerate(self._known) if known.useful & mask]

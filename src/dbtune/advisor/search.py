@@ -43,7 +43,18 @@ class Search:
             if not self._is_late():
                 ways.append(self._exchange(self._add(self._take_away(everything))))
         best = min(ways, key=lambda state: (state.total, state.size_bytes, state.mask))
-        return self._without_trifles(self._states.settled(best))
+        return self._without_trifles(self._settled(best))
+
+    def _settled(self, state: State) -> State:
+        """With all prices as they are, and what that has taught; at last with nothing taken for granted."""
+        for self._states.is_thorough in (False, True):
+            while True:
+                state = self._states.settled(state)
+                better = self._exchange(state)
+                if better.mask == state.mask or self._is_late():
+                    break
+                state = better
+        return self._states.settled(better)
 
     # -- adding -----------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ class States:
         self._burdens: dict[int, Burden] = {}
         self._sizes: dict[Mask, int] = {}
         self._is_written = False
+        self.is_thorough = False
         first = prices.prices(range(len(prices.terms)), prices.existing)
         self.before = State(prices.existing, tuple(first), self._sum(first, 0), 0)
 
@@ -80,11 +81,11 @@ class States:
     def step(self, state: State, *, add: Mask = 0, remove: Mask = 0) -> State:
         """The state with some indexes more and some less.
 
-        Only terms are asked about of which some plan that is known uses what is added: for the others the price stays,
-        which can only be too high. `settled` asks about all.
+        Unless `is_thorough`, only terms are asked about of which some plan that is known uses what is added: for the
+        others the price stays, which can only be too high. `settled` asks about all.
         """
         mask = (state.mask & ~remove) | add
-        served = self.prices.served(add) if add else ()
+        served = (self.prices.concerned(add) if self.is_thorough else self.prices.served(add)) if add else ()
         changed = sorted({*served, *(number for number, price in enumerate(state.prices) if price.used & remove)})
         return self._repriced(state, mask, changed)
 
