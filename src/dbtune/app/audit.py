@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from dbtune.app.audit_cache import traces, watched
@@ -26,7 +27,7 @@ Rows = Mapping[tuple[str, type[Any]], Sequence[Any] | DbtuneError]
 class Wish:
     """Which checks, by code or name; `window_s` of watching in `parts` sub-windows for evidence over time.
 
-    A statement is slow from `slow_s` on.
+    A statement is slow from `slow_s` on. `log`: of the server, to confirm an N+1.
     """
 
     only: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Wish:
     window_s: float = 0.0
     parts: int | None = None
     slow_s: float = SLOW_S
+    log: Path | None = None
 
     def chosen(self) -> tuple[Check, ...]:
         """Raises Misused for a code or a name that no check has."""
@@ -170,12 +172,14 @@ def _watch_statements(statements: _Statements, chosen: Sequence[Check], wish: Wi
     watching = [check for check in chosen if check.source == "statements"]
     if not watching:
         return {}
+    from dbtune.app.log_sample import with_sample
     from dbtune.app.statement_windows import sub_windows, watch
 
     answer: Sequence[Any] | DbtuneError
     try:
         parts = wish.parts or sub_windows(wish.window_s)
-        answer = (watch(statements.session, wish.window_s, parts, begin=statements.read, progress=progress),)
+        seen = watch(statements.session, wish.window_s, parts, begin=statements.read, progress=progress)
+        answer = (with_sample(seen, wish.log) if wish.log else seen,)
     except (Refused, ChangeFailed, Unsupported) as error:
         answer = error
     return {(check.query, check.row): answer for check in watching}

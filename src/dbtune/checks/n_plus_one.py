@@ -56,7 +56,7 @@ def _finding(found: Detection, traffic: Traffic) -> Finding:
     return CHECK.finding(
         found.edge.text if found.edge else f"queryid {found.child.queryids[0]}",
         _message(found, traffic),
-        severity="warning" if found.level == "likely" else "info",
+        severity="info" if found.level == "suspected" else "warning",
         evidence={
             "kind": found.kind,
             "level": found.level,

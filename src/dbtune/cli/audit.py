@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -33,6 +34,17 @@ def audit(
     windows: Annotated[
         int | None,
         typer.Option("--windows", metavar="N", min=1, help="Sub-windows of --window; else of 5 s each, 6 to 24."),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="The server's log, written meanwhile (jsonlog, csvlog, stderr): its values confirm an N+1.",
+        ),
     ] = None,
     slow: Annotated[
         str, typer.Option("--slow", metavar="DURATION", help="A statement is slow from here on.")
@@ -84,7 +96,7 @@ def audit(
 
     destination = choose(output_format, output, RENDERERS.keys(), verbose=verbose)
     files = [choose("terminal", path, RENDERERS.keys()) if path else None for path in (write_accepted, playbook)]
-    wish = _wish(window, windows, slow, only, skip)
+    wish = replace(_wish(window, windows, slow, only, skip), log=log)
     entries = _accepted(accepted)
     with _opened(postgres, redis, embedded=embedded) as targets, shown(quiet=quiet) as tell:
         report = look(targets, wish, tell)

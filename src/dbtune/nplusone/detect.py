@@ -20,6 +20,7 @@ from dbtune.nplusone.explain import (
     explain,
 )
 from dbtune.nplusone.fit import Regressor, fit, varies
+from dbtune.nplusone.sample import confirmed
 from dbtune.nplusone.saving import saving
 from dbtune.nplusone.sharing import shared_lists
 from dbtune.nplusone.traffic import Traffic
@@ -58,7 +59,7 @@ def detect(traffic: Traffic) -> Detected:
     second = _judge(rest, found, schema, traffic, {id(one.statement) for one in chained})
     known = {**writes(found, schema, traffic), **first, **second, **trees(found, schema, traffic)}
     ordered = sorted(known.values(), key=lambda one: -one.calls)
-    return Detected(tuple(ordered), found.unparsed, found.left_out)
+    return Detected(confirmed(ordered, traffic.sample), found.unparsed, found.left_out)
 
 
 def _judge(

@@ -53,7 +53,7 @@ class Detection:
 
 
 def level_of(score: Score, *, capped: bool) -> Level | None:
-    """Suspected from 60 points, likely from 80 unless something caps it. Confirmed takes a log, which this has not."""
+    """Suspected from 60 points, likely from 80 unless something caps it. Confirmed takes a sample of the log."""
     if score.total < SUSPECTED:
         return None
     return "likely" if score.total >= LIKELY and not capped else "suspected"

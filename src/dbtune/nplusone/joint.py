@@ -87,7 +87,8 @@ def left_over(counts: Counts, terms: Sequence[Term]) -> float:
 
 def jump(counts: Counts, terms: Sequence[Term]) -> float:
     """How many calls come at once, if the rest of each window is independent of the next: half of the squared steps
-    from window to window, over the mean (von Neumann 1941). A rate that drifts hardly moves it. Independent single calls: 1.
+    from window to window, over the mean (von Neumann 1941). A rate that drifts hardly moves it;
+    independent single calls give 1.
     """
     columns = [term.counts for term in terms]
     slopes = slopes_of(counts, columns)

@@ -62,6 +62,15 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """A statement as it was logged. `mark` is the fingerprint of its text; `values` tells its parameters apart."""
+
+    pid: str
+    mark: str
+    values: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unread:
     """A part of the traffic that could not be judged."""
 
@@ -85,3 +94,4 @@ class Traffic:
     round_trip_s: float = 0.0
     unread: tuple[Unread, ...] = ()
     caveats: tuple[str, ...] = ()
+    sample: tuple[Logged, ...] = ()
