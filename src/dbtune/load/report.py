@@ -110,4 +110,5 @@ def by_stage(result: LoadResult, titles: tuple[str, ...]) -> tuple[StageFigures,
 def _mean_clients(blocks: list[LoadBlock]) -> float | None:
     known = [(block.clients, block.duration_s) for block in blocks if block.clients is not None]
     seconds = sum(length for _, length in known)
-    return sum(clients * length for clients, length in known) / seconds if seconds > 0 else None
+    total = sum(clients * length for clients, length in known)
+    return round(total / seconds, 6) if seconds > 0 else None

@@ -49,7 +49,7 @@ class Timeline:
             (max(min(part.end_s, end_s) - max(part.start_s, start_s), 0.0), part.clients) for part in self.segments
         ]
         total = math.fsum(length for length, _ in shared)
-        return math.fsum(length * clients for length, clients in shared) / total if total > 0 else 0.0
+        return round(math.fsum(length * clients for length, clients in shared) / total, 6) if total > 0 else 0.0
 
 
 def timeline(parts: Sequence[Segment]) -> Timeline:

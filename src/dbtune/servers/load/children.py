@@ -52,12 +52,13 @@ class Child:
         """Ctrl-C, to the program alone."""
         with contextlib.suppress(OSError):
             if self.process.stdin is not None:
-                self.process.stdin.write(b"x")
+                self.process.stdin.write(b"i")
 
     def end(self) -> None:
-        """By the end of the pipe, which the keeper notices; should it be gone, by the process group."""
+        """By a word to its keeper; should that be gone, by the process group."""
         with contextlib.suppress(OSError):
             if self.process.stdin is not None:
+                self.process.stdin.write(b"t")
                 self.process.stdin.close()
         try:
             self.process.wait(keeper.PATIENCE_S + PATIENCE_S)

@@ -58,17 +58,18 @@ def _prepare() -> None:
 
 
 def _wait(child: subprocess.Popen[bytes]) -> tuple[int, bool]:
-    """The child's status, and whether dbtune is gone. A byte on the pipe asks for an early end (k6 sums up then)."""
-    ending = False
+    """The child's status, and whether dbtune is gone.
+
+    On the pipe `i` asks for an early end, as Ctrl-C does (k6 sums up then), and `t` for the end at once.
+    """
     while (status := child.poll()) is None:
         if not select.select([0], [], [], 0.05)[0]:
             continue
         word = os.read(0, 1)
-        if word and not ending:
-            ending = True
+        if word == b"i":
             child.send_signal(signal.SIGINT)
-        elif not word:
-            return _end(child), True
+        else:
+            return _end(child), not word
     return status, False
 
 
