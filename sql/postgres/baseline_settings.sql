@@ -15,3 +15,5 @@ where name in (
     'full_page_writes', 'wal_compression', 'max_wal_size', 'checkpoint_timeout', 'autovacuum',
     'log_min_duration_statement', 'max_connections'
 )
+-- And whatever else somebody has set, but for texts: those can hold passwords and paths.
+or (source not in ('default', 'override', 'client', 'session') and vartype <> 'string' and category not like 'Preset%%')

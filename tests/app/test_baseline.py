@@ -17,7 +17,7 @@ from dbtune.app.targets import OpenTargets
 from dbtune.baseline.capture import Capture, Figure, Timing
 from dbtune.baseline.probes import Probe, Statement
 from dbtune.baseline.windows import statement_windows
-from dbtune.core.errors import ChangeFailed, Misused
+from dbtune.core.errors import ChangeFailed, Misused, Unreachable
 from dbtune.servers.embedded.postgres import embedded_postgres
 
 TABLE = "create table t as select i as id, i % 500 as g from generate_series(1, 20000) i; analyze t"
@@ -259,3 +259,79 @@ def test_a_directory_and_a_k6_summary_are_no_baselines(tmp_path: Path) -> None:
 def test_a_window_that_cannot_be_is_refused(seconds: float, parts: int) -> None:
     with pytest.raises(Misused, match="window"):
         Window(seconds, parts)
+
+
+def test_a_capture_holds_io_sessions_and_what_the_journal_knows(database: str, tmp_path: Path) -> None:
+    from dbtune.app.apply import Order, apply_playbook
+    from dbtune.app.workspace import opened
+    from dbtune.core.progress import silent
+    from dbtune.playbook.load import load as load_playbook
+
+    with psycopg.connect(database, autocommit=True) as app:
+        app.execute("create extension pg_stat_statements")
+        app.execute(TABLE)
+        old = watched_with_plans(database, app, "before")
+        book = tmp_path / "book.yml"
+        book.write_text("version: 1\nname: tune\nsteps:\n  - {name: By group, index: {table: t, columns: [g]}}\n")
+        with opened(OpenTargets(database, None)) as workspace:
+            apply_playbook(workspace, Order(load_playbook(book)), silent)
+        new = watched_with_plans(database, app, "after")
+    assert new.snapshots[-1].sessions is not None
+    assert new.snapshots[-1].sessions.max_connections > 0
+    if new.fingerprint.server_version >= 160000:
+        assert any(row.backend_type == "client backend" for row in new.snapshots[-1].io)
+    found = compare(old, new)
+    assert [change.step for change in found.changes] == ["By group"]
+    index = found.new_indexes[0]
+    assert (index.playbook, index.definition is not None, (index.size_bytes or 0) > 0) == ("tune", True, True)
+    statement = next(change for change in found.statements if change.query and "where g = $1" in change.query)
+    assert statement.indexes_before == ()
+    assert statement.indexes_after == (index.name,)
+    assert statement.causes == (f'tune: "By group" made {index.name}',)
+
+
+def watched_with_plans(database: str, app: psycopg.Connection[tuple[object, ...]], name: str) -> Capture:
+    from dbtune.app.baseline_extras import explain_busiest, known_changes
+
+    with recording(OpenTargets(database, None)) as record:
+        record.snapshot()
+        for _ in range(3):
+            for number in range(40):
+                app.execute("select count(*) from t where g = %s", (number,))
+            record.snapshot()
+        plans, _ = explain_busiest(database, record.busiest(5))
+        return record.finish(name, "here", plans=plans, changes=known_changes(OpenTargets(database, None))[0])
+
+
+def test_an_endpoint_is_timed_and_one_that_is_not_there_is_an_error(database: str) -> None:
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    server = HTTPServer(("127.0.0.1", 0), Pages)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    targets = OpenTargets(database, None)
+    found = capture("a", targets, urls=[("page", url)], repeat=10, directory=None)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    assert [(timing.name, timing.engine, len(timing.values_s)) for timing in found.timings] == [
+        ("page", "probe:http", 10)
+    ]
+    with pytest.raises(Unreachable, match="nothing answers"):
+        capture("a", targets, urls=[("page", url)], repeat=10, directory=None)
+
+
+def test_commands_of_redis_are_counted(database: str, cache_url: str) -> None:
+    found = capture("a", OpenTargets(database, cache_url), directory=None)
+    assert found.snapshots[-1].redis_commands["info"].calls > 0

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbtune import __version__
+from dbtune.app.baseline_extras import explain_busiest, known_changes, time_url
 from dbtune.app.baseline_store import DIRECTORY, load, save
-from dbtune.baseline.capture import SCHEMA, Capture, Change, Figure, NamedPlan, Skipped, Snapshot, Timing
+from dbtune.baseline.capture import OWN_MARK, SCHEMA, Capture, Change, Figure, NamedPlan, Skipped, Snapshot, Timing
 from dbtune.baseline.comparison import compare as compare_captures
 from dbtune.baseline.document import check_name
 from dbtune.baseline.gates import Expression
 from dbtune.baseline.load_result import LoadResult
 from dbtune.baseline.probes import Probe, Statement, check_names, into_blocks
+from dbtune.baseline.subtraction import subtract
 from dbtune.baseline.verdict import DEFAULT_MARGIN, DEFAULT_NOISE
 from dbtune.core.errors import Misused, Refused, Unsupported
 from dbtune.core.progress import Progress, silent
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
     from dbtune.baseline.outcome import Comparison
     from dbtune.servers.postgres.counters import Counters
     from dbtune.servers.postgres.session import Connection
+    from dbtune.servers.postgres.surroundings import Surroundings
     from dbtune.servers.redis.info import Info
 
 DEFAULT_REPEAT = 50
+DEFAULT_PLANS = 20
 _MAX_REPEAT = 100_000
 
 
@@ -56,8 +60,8 @@ NO_WINDOW = Window()
 class Recording:
     """Counters being watched by someone who makes the traffic: `snapshot()` before, between and after its blocks."""
 
-    def __init__(self, counters: Counters, read_info: Callable[[], Info] | None) -> None:
-        self._counters = counters
+    def __init__(self, counters: Counters, surroundings: Surroundings, read_info: Callable[[], Info] | None) -> None:
+        self._counters, self._surroundings = counters, surroundings
         self._read_info = read_info
         self._started = time.monotonic()
         self._snapshots: list[Snapshot] = []
@@ -81,6 +85,9 @@ class Recording:
                 instance=pieces.instance,
                 redis=info.counters if info else None,
                 redis_run_id=info.run_id if info else None,
+                io=self._surroundings.io(),
+                sessions=self._surroundings.sessions(),
+                redis_commands=info.commands if info else {},
             )
         )
 
@@ -94,6 +101,19 @@ class Recording:
             self._read_info = None
             self._skipped = (*self._skipped, Skipped("redis", error.message, error.hint))
             return None
+
+    def busiest(self, most: int) -> list[Statement]:
+        """The statements that took most time since the first snapshot, by queryid; dbtune's own are not among them."""
+        shots = [shot.statements for shot in self._snapshots if shot.statements is not None]
+        if len(shots) < 2:
+            return []
+        texts = self._counters.texts()
+        own = {queryid for queryid, text in texts.items() if text is not None and OWN_MARK in text}
+        spent: dict[str, float] = {}
+        for key, delta in subtract(shots[0], shots[-1], own).deltas.items():
+            spent[key.queryid] = spent.get(key.queryid, 0.0) + delta.exec_ms
+        ordered = sorted(spent, key=lambda queryid: spent[queryid], reverse=True)
+        return [Statement(queryid, text) for queryid in ordered[:most] if (text := texts.get(queryid)) is not None]
 
     def finish(
         self,
@@ -127,7 +147,8 @@ class Recording:
             figures=tuple(figures),
             loads=tuple(loads),
             changes=tuple(changes),
-            skipped=(*self._counters.skipped, *self._skipped, *skipped),
+            definitions=self._surroundings.definitions(),
+            skipped=(*self._counters.skipped, *self._surroundings.skipped, *self._skipped, *skipped),
         )
 
 
@@ -136,12 +157,13 @@ def recording(targets: OpenTargets) -> Iterator[Recording]:
     """For callers that make the traffic themselves, such as the demo: snapshots around blocks, then `finish`."""
     from dbtune.servers.postgres.counters import Counters
     from dbtune.servers.postgres.session import connect
+    from dbtune.servers.postgres.surroundings import Surroundings
     from dbtune.servers.redis.info import info_reader
 
     with contextlib.ExitStack() as stack:
         connection = stack.enter_context(contextlib.closing(connect(targets.postgres or "")))
         read_info = stack.enter_context(info_reader(targets.redis)) if targets.redis else None
-        yield Recording(Counters(connection), read_info)
+        yield Recording(Counters(connection), Surroundings(connection), read_info)
 
 
 def capture(
@@ -153,11 +175,15 @@ def capture(
     statements: Sequence[Statement] = (),
     repeat: int = DEFAULT_REPEAT,
     allow_writes: bool = False,
+    plans: int = DEFAULT_PLANS,
+    urls: Sequence[tuple[str, str]] = (),
     directory: Path | None = DIRECTORY,
     progress: Progress = silent,
 ) -> Capture:
     """Watches the counters for the window, then captures plans and times the probes; stores it unless `directory`
     is None.
+
+    `plans` of the busiest statements are kept; `urls` are (name, URL) of endpoints to time.
 
     Probes come after the window, so that the counters show the application's traffic and not ours.
     """
@@ -170,11 +196,15 @@ def capture(
     flows = {probe.name: _flow(probe.flow, targets) for probe in probes if probe.flow is not None}
     with recording(targets) as record:
         _watch(record, window, progress)
-        plans, skipped = explain_all(targets.postgres or "", statements)
+        kept, skipped = explain_all(targets.postgres or "", statements)
+        generic, unexplained = explain_busiest(targets.postgres or "", record.busiest(plans) if plans else [])
+        changes, unknown = known_changes(targets)
         timings = _time(targets.postgres or "", probes, flows, repeat, allow_writes=allow_writes, progress=progress)
+        timings += [time_url(label, url, repeat, progress) for label, url in urls]
         found = record.finish(
-            name, describe_target(targets.postgres or ""), timings=timings, plans=plans, skipped=skipped
-        )
+            name, describe_target(targets.postgres or ""),
+            timings=timings, plans=[*kept, *generic], changes=changes, skipped=[*skipped, *unexplained, *unknown],
+        )  # fmt: skip
     if directory is not None:
         save(found, directory)
     return found

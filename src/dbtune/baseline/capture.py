@@ -207,6 +207,8 @@ class Capture:
     figures: tuple[Figure, ...] = ()
     loads: tuple[LoadResult, ...] = ()
     changes: tuple[Change, ...] = ()
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    """How each index is defined, by `schema.name`."""
     skipped: tuple[Skipped, ...] = ()
     imported: str | None = None
     """The tool whose file this was read from: it says nothing of a server then."""

@@ -27,7 +27,10 @@ def new_indexes(before: Capture, after: Capture, changes: Sequence[Change]) -> t
     first = {(row.schema, row.name): row for row in after.snapshots[0].indexes}
     makers = {name: change for change in changes if change.kind == "index" for name in change.objects}
     return tuple(
-        _new_index(row, first.get((row.schema, row.name)), makers.get(f"{row.schema}.{row.name}"))
+        replace(
+            _new_index(row, first.get((row.schema, row.name)), makers.get(f"{row.schema}.{row.name}")),
+            definition=after.definitions.get(f"{row.schema}.{row.name}"),
+        )
         for row in sorted(after.snapshots[-1].indexes, key=lambda row: (row.schema, row.table, row.name))
         if (row.schema, row.name) not in known
     )
@@ -38,7 +41,7 @@ def _new_index(last: IndexRow, first: IndexRow | None, maker: Change | None) -> 
     return NewIndex(
         table=f"{last.schema}.{last.table}",
         name=last.name,
-        definition=last.definition,
+        definition=None,
         size_bytes=last.size_bytes or (maker.size_bytes if maker else None),
         build_s=maker.duration_s if maker else None,
         scans=scans,

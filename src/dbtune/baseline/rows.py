@@ -66,7 +66,6 @@ class IndexRow:
     idx_blks_hit: int = 0
     size_bytes: int | None = None
     valid: bool = True
-    definition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,10 @@ def capture(
     statement: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SQL", help="Keep the plan of this statement. May be repeated.")
     ] = None,
+    http: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=URL", help="Time GET of this endpoint. May be repeated.")
+    ] = None,
+    plans: Annotated[int, typer.Option(metavar="N", min=0, help="Keep the plans of the N busiest statements.")] = 20,
     allow_writes: Annotated[bool, typer.Option("--allow-writes", help="Probes may change data.")] = False,
     postgres: Postgres = None,
     redis: Redis = None,
@@ -81,6 +85,7 @@ def capture(
     destination = choose(output_format, output, SHOW, verbose=verbose)
     wanted = named_probes(probe, flow, probes)
     statements = [Statement(*parse_pair(text, "--statement")) for text in statement or ()]
+    urls = [parse_pair(text, "--http") for text in http or ()]
     watched = use.Window(duration(window, "--window"), windows) if window else use.NO_WINDOW
     with (
         open_targets(Targets(postgres, redis, embedded), redis=Need.IF_NAMED) as targets,
@@ -88,7 +93,7 @@ def capture(
     ):
         found = use.capture(
             name, targets, window=watched, probes=wanted, statements=statements, repeat=repeat,
-            allow_writes=allow_writes, directory=directory, progress=progress,
+            allow_writes=allow_writes, plans=plans, urls=urls, directory=directory, progress=progress,
         )  # fmt: skip
     destination.write(found, SHOW)
     say(f"stored as {directory / name}.json", quiet=quiet)

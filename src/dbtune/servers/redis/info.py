@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import redis
 
+from dbtune.baseline.rows import CommandRow
 from dbtune.servers.redis.errors import translated
 from dbtune.servers.redis.session import connect
 
@@ -25,6 +26,7 @@ class Info:
     version: str
     run_id: str
     counters: dict[str, float]
+    commands: dict[str, CommandRow] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -41,10 +43,23 @@ def fetch_info(client: redis.Redis) -> Info:
     """One INFO. Raises what the user's rights or a lost connection make of it."""
     with translated("reading INFO"):
         found = client.info()
+        # Not in INFO's default answer; a server of a provider may leave it out.
+        statistics = client.info("commandstats")
     name = "valkey" if "valkey_version" in found else "redis"
     version = found.get("valkey_version") or found.get("redis_version", "?")
     return Info(
         version=f"{name} {version}",
         run_id=str(found.get("run_id", "")),
         counters={key: float(found[key]) for key in _COUNTERS if isinstance(found.get(key), int | float)},
+        commands={
+            name.removeprefix("cmdstat_").lower(): _command(value)
+            for name, value in statistics.items()
+            if name.startswith("cmdstat_") and isinstance(value, dict)
+        },
     )
+
+
+def _command(value: dict[str, float]) -> CommandRow:
+    """Failures are counted from Redis 6.2 on."""
+    failed = value.get("failed_calls", 0) + value.get("rejected_calls", 0)
+    return CommandRow(int(value.get("calls", 0)), float(value.get("usec", 0)) / 1e6, int(failed))

@@ -1,0 +1,8 @@
+-- How every index of a user table is defined; read once, after the last snapshot.
+select
+    index_namespace.nspname || '.' || index_class.relname as name, pg_get_indexdef(index_class.oid) as definition
+from pg_index
+join pg_class index_class on index_class.oid = pg_index.indexrelid
+join pg_namespace index_namespace on index_namespace.oid = index_class.relnamespace
+where index_namespace.nspname not in ('pg_catalog', 'information_schema', 'dbtune')
+    and index_namespace.nspname not like 'pg\_toast%%' and index_namespace.nspname not like 'pg\_temp%%'

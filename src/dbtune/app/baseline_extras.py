@@ -1,0 +1,104 @@
+"""What a capture gets beside counters and probes: plans of the busiest statements, the journal, HTTP endpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dbtune.app.targets import OpenTargets
+from dbtune.baseline.capture import Change, NamedPlan, Skipped, Timing
+from dbtune.baseline.probes import Statement, into_blocks
+from dbtune.core.actions import Action, Analyze, CreateIndex, SetSetting
+from dbtune.core.errors import DbtuneError, Misused, TargetError
+from dbtune.core.progress import Progress
+
+if TYPE_CHECKING:
+    from dbtune.core.journal import JournalStep, Run
+
+BUDGET_S = 0.7
+"""All plans together: a capture takes less than a second beside its window."""
+_RUNS = 50
+_PLANNED = ("select", "insert", "update", "delete", "merge", "with", "values", "table")
+
+
+def explain_busiest(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPlan], list[Skipped]]:
+    """Generic plans of normalized texts, by queryid, as far as the time allows. None of them is executed."""
+    from dbtune.servers.postgres.explaining import Execution, plan_statement
+    from dbtune.servers.postgres.session import Limits, connect
+
+    wanted = [one for one in statements if one.sql.lstrip("( \n\t").lower().startswith(_PLANNED)]
+    if not wanted:
+        return [], []
+    plans, reasons, clock = [], [], time.monotonic()
+    with contextlib.closing(connect(dsn, limits=Limits(work_s=BUDGET_S))) as session:
+        for place, statement in enumerate(wanted):
+            if time.monotonic() - clock > BUDGET_S:
+                reasons.append(f"{len(wanted) - place} were left out after {BUDGET_S} s")
+                break
+            try:
+                found, _ = plan_statement(session, statement.sql, (), Execution(timeout_s=BUDGET_S))
+                plans.append(NamedPlan(statement.name, statement.sql, found, queryid=statement.name))
+            except TargetError as error:
+                reasons.append(error.message)
+                if session.closed:
+                    break
+            except DbtuneError as error:
+                reasons.append(error.message)
+    if not reasons:
+        return plans, []
+    return plans, [Skipped("plans of statements", f"{len(wanted) - len(plans)} of {len(wanted)}: {reasons[0]}", None)]
+
+
+def known_changes(targets: OpenTargets) -> tuple[list[Change], list[Skipped]]:
+    """What the journal says was applied and not taken back. Nothing where there is no journal."""
+    from dbtune.app.workspace import opened
+
+    try:
+        with opened(OpenTargets(targets.postgres, None)) as workspace:
+            journal = workspace.readable_journal()
+            if journal is None:
+                return [], []
+            runs = [run for run in journal.runs(_RUNS) if run.command == "apply"]
+            return [change for run in runs for change in _changes(run, journal.steps(run.run_id))], []
+    except DbtuneError as error:
+        return [], [Skipped("journal", error.message, error.hint)]
+
+
+def _changes(run: Run, steps: Sequence[JournalStep]) -> Iterator[Change]:
+    for step in steps:
+        if step.status != "applied" or step.ended_at is None:
+            continue
+        size = step.after.get("size_bytes")
+        yield Change(
+            run_id=run.run_id,
+            playbook=run.playbook,
+            step=step.name,
+            kind=step.kind,
+            ended_at=step.ended_at,
+            objects=tuple(name for action in step.actions for name in _objects(action)),
+            sql=step.sql,
+            size_bytes=size if isinstance(size, int) else None,
+            duration_s=(step.ended_at - step.started_at).total_seconds() if step.started_at else None,
+        )
+
+
+def _objects(action: Action) -> Iterator[str]:
+    match action:
+        case CreateIndex():
+            yield f"{action.index.table.schema}.{action.index.name}"
+        case SetSetting():
+            yield action.name
+        case Analyze():
+            yield from map(str, action.tables)
+
+
+def time_url(name: str, url: str, repeat: int, progress: Progress) -> Timing:
+    """GET, one after the other over one connection. What is no 2xx or 3xx is an error, and not timed."""
+    from dbtune.servers.endpoint import time_endpoint
+
+    if not url.startswith(("http://", "https://")):
+        raise Misused(f"{url} is no address of an HTTP endpoint", hint="write --http feed=http://localhost:8000/feed")
+    values, errors = time_endpoint(url, repeat=repeat, name=name, progress=progress)
+    return Timing(name, into_blocks(values), "probe:http", errors=errors)
