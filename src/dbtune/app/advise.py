@@ -14,6 +14,7 @@ from dbtune.advisor.analysis import Analyses, Analysis, analyse
 from dbtune.advisor.logs import read_log
 from dbtune.advisor.narrowing import narrowed
 from dbtune.advisor.recommend import Question, Recommended, recommend
+from dbtune.advisor.referential import with_referential_checks
 from dbtune.advisor.scripts import one_statement, read_script
 from dbtune.advisor.source import Source, Statement
 from dbtune.advisor.states import NO_LIMITS, Limits
@@ -134,7 +135,7 @@ def _workload(wish: Wish, source: Source) -> Workload:
                 f"no statement can be advised on: {told}", hint="give --queries FILE, --sql, or a database in use"
             )
         raise Refused(f"the workload is not known: {known.reason}", hint=f"{known.hint}; or give --queries FILE")
-    return workload
+    return with_referential_checks(workload, source)
 
 
 def _observed(wish: Wish, source: Source) -> Iterator[Observed]:
