@@ -1,4 +1,4 @@
--- Client sessions of all databases but ours. A role without pg_read_all_stats sees of others' only who they are:
+-- Client sessions of all databases but dbtune's own. A role without pg_read_all_stats sees of others' only who they are:
 -- their state and their times are null, and so is the kind of backend.
 select
     activity.pid,
@@ -12,5 +12,6 @@ select
     coalesce(activity.query, '')::text as query
 from pg_stat_activity activity
 where activity.pid <> pg_backend_pid()
+  and (activity.application_name = 'dbtune' and activity.usename = current_user) is not true
   and activity.datid is not null
   and (activity.backend_type = 'client backend' or activity.backend_type is null)

@@ -11,14 +11,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dbtune.app.aside import Aside
 from dbtune.app.audit_cache import traces, watched
 from dbtune.app.targets import OpenTargets
 from dbtune.checks.check import SLOW_S, Audited, Check, checks
 from dbtune.checks.statement_totals import StatementTotals
-from dbtune.core.errors import ChangeFailed, DbtuneError, Misused, Refused, Unsupported
+from dbtune.core.errors import ChangeFailed, DbtuneError, Misused, Refused, TargetError, Unsupported
 from dbtune.core.findings import SEVERITIES, AuditReport, Finding, Unexamined
 from dbtune.core.identifiers import did_you_mean
-from dbtune.core.progress import Progress
+from dbtune.core.progress import Progress, silent
 
 Rows = Mapping[tuple[str, type[Any]], Sequence[Any] | DbtuneError]
 
@@ -94,16 +95,37 @@ def _describe(targets: OpenTargets) -> str:
 
 
 def _ask_postgres(dsn: str | None, chosen: Sequence[Check], wish: Wish, progress: Progress) -> tuple[Audited, Rows]:
-    """Who answered, and every distinct query once; nobody and nothing when no PostgreSQL is named."""
+    """Who answered, and every distinct query once; nobody and nothing when no PostgreSQL is named.
+
+    The catalog has a connection of its own, since the server is busy with it while we are busy with the statements.
+    """
     from dbtune.servers.postgres.session import connect
 
     if dsn is None:
         nobody = Audited(0, "", "", False, False, None, window_s=wish.window_s, slow_s=wish.slow_s)  # noqa: FBT003
         return nobody, {}
+    catalog = [check for check in chosen if check.source == "postgres"]
+    others = [check for check in chosen if check.source in ("totals", "statements")]
+    aside = Aside(lambda: _catalog(dsn, catalog, progress)) if catalog and others else None
     with contextlib.closing(connect(dsn)) as session:
+        server = _look_at(session, wish)
         statements = _Statements(session)
-        rows = _fetch_all(session, chosen, progress, statements)
-        return _look_at(session, wish), {**rows, **_watch_statements(statements, chosen, wish, progress)}
+        rows = {**_fetch_all(session, others if aside else chosen, silent if aside else progress, statements)}
+        rows |= _watch_statements(statements, chosen, wish, progress)
+    if aside is not None:
+        try:
+            rows |= aside.answer()
+        except TargetError:
+            # There was no room for a second connection; now there is for one.
+            rows |= _catalog(dsn, catalog, progress)
+    return server, rows
+
+
+def _catalog(dsn: str, chosen: Sequence[Check], progress: Progress) -> Rows:
+    from dbtune.servers.postgres.session import connect
+
+    with contextlib.closing(connect(dsn)) as session:
+        return _fetch_all(session, chosen, progress)
 
 
 def _look_at(session: Any, wish: Wish | None = None) -> Audited:  # noqa: ANN401 - a driver's session

@@ -27,6 +27,8 @@ SUB_WINDOW_S = 5.0
 FEWEST, MOST = 6, 24
 """Sub-windows. More of them tell more causes apart, and requests that a snapshot cuts blur them when they are short."""
 ROUND_TRIPS = 7
+RARE = 10
+"""Calls and rows together: with fewer a statement is neither a look-up nor a list that an N+1 could be seen in."""
 HIDDEN = "<insufficient privilege>"
 _GRANT = "grant pg_read_all_stats to this role"
 
@@ -111,13 +113,25 @@ def _cumulative(first: Statements, own: set[str]) -> dict[StatementKey, Counted]
 def merge(windows: Sequence[Mapping[StatementKey, Counted]], texts: Mapping[str, str | None]) -> tuple[Statement, ...]:
     """One statement for all variants of a text: drivers split one by the types of its parameters."""
     variants: defaultdict[tuple[int, str], set[StatementKey]] = defaultdict(set)
-    marks: dict[str, str] = {}
+    frequency: defaultdict[str, int] = defaultdict(int)
+    for window in windows:
+        for key, (calls, rows, _) in window.items():
+            frequency[texts.get(key.queryid) or HIDDEN] += calls + rows
+    marks = {text: _mark(text, often) for text, often in frequency.items()}
     for key in {key for window in windows for key in window}:
         text = texts.get(key.queryid)
         if text is not None and text != HIDDEN:
-            mark = marks.setdefault(key.queryid, fingerprint(text))
-            variants[key.userid, mark].add(key)
+            variants[key.userid, marks[text]].add(key)
     return tuple(_merged(user, mark, keys, windows, texts) for (user, mark), keys in sorted(variants.items()))
+
+
+def _mark(text: str, often: int) -> str:
+    """The fingerprint; the text itself where it is too rare to be judged and has nothing that varies.
+
+    Most of thousands of texts are rare, and fingerprints take longer than everything else that is done with them.
+    """
+    varies = "--" in text or "/*" in text or "in (" in text.lower() or "[" in text
+    return fingerprint(text) if often >= RARE or varies else text
 
 
 def _merged(
@@ -127,6 +141,10 @@ def _merged(
     windows: Sequence[Mapping[StatementKey, Counted]],
     texts: Mapping[str, str | None],
 ) -> Statement:
+    if len(keys) == len(windows) == 1:
+        [key], [window] = keys, windows
+        calls, rows, exec_ms = window[key]
+        return Statement((key.queryid,), mark, texts[key.queryid] or "", user, (calls,), (rows,), (exec_ms,))
     counts = [[window[key] for key in keys if key in window] for window in windows]
     ordered = sorted(
         {key.queryid for key in keys},

@@ -93,7 +93,7 @@ def _merged(
         text = texts.get(row.queryid)
         groups[row.queryid if text is None else _folded(text), row.toplevel is not False].append(row)
     for (_, toplevel), group in groups.items():
-        longest = max(group, key=lambda row: row.exec_ms)
+        longest = group[0] if len(group) == 1 else max(group, key=lambda row: row.exec_ms)
         jit = [compiled[key] for key in {(row.queryid, toplevel) for row in group} if key in compiled]
         yield StatementTotal(
             queryid=longest.queryid,
@@ -117,6 +117,8 @@ def _folded(text: str) -> str:
 
 def _pooled_stddev(group: Sequence[StatementRow]) -> float:
     """Of the union: the mean of squares is Σ n(s² + m²) / N, the mean Σ total / N."""
+    if len(group) == 1:
+        return group[0].exec_stddev_ms
     counted = [row for row in group if row.calls]
     calls = sum(row.calls for row in counted)
     if not calls:
