@@ -56,7 +56,7 @@ def warming(query: str, **changes: Any) -> WarmKeys:
 
 
 def ttl_s(client: redis.Redis, key: str) -> float:
-    return cast("int", client.pttl(key)) / 1000
+    return client.pttl(key) / 1000
 
 
 def test_a_hash_holds_the_columns_and_leaves_nulls_out(connection: postgres.Connection, client: redis.Redis) -> None:

@@ -1,0 +1,64 @@
+"""A cache that can be killed and started again at the same place; nothing of it is saved."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from dbtune.servers.embedded.accounts import server_account
+from dbtune.servers.embedded.binaries import wheel_valkey
+
+PATIENCE_S = 60.0
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Waits until it is true; a server that does not answer yet is not."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        with contextlib.suppress(redis.RedisError, OSError):
+            if holds():
+                return
+        assert time.monotonic() < give_up_at, what
+        time.sleep(0.02)
+
+
+@dataclass(slots=True)
+class Restartable:
+    program: Path
+    directory: Path
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.directory / 's'}?db=0"
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, socket_timeout=10, protocol=2)
+
+    def start(self) -> None:
+        where = ["--port", "0", "--unixsocket", str(self.directory / "s"), "--dir", str(self.directory)]
+        settings = ["--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", str(self.directory / "log")]
+        self.process = subprocess.Popen([str(self.program), *where, *settings])
+        until(lambda: self.client().ping(), "the cache did not start")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@contextlib.contextmanager
+def restartable(directory: Path, program: Path | None = None) -> Iterator[Restartable]:
+    server = Restartable(program or wheel_valkey(server_account()), directory)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
