@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -116,20 +113,6 @@ def test_a_script_that_pgbench_refuses_is_exit_2_by_its_name(dbtune: Any) -> Non
     assert "dbtune-load" not in answer.err
 
 
-def test_more_clients_than_connections_is_exit_3(dbtune: Any) -> None:
-    stages = "[{duration: 1s, clients: 400}]"
-    answer = dbtune.run("load", dbtune.playbook(book(f"{{scripts: {{a: select 1}}, stages: {stages}}}")))
-    assert answer.code == 3
-    assert "400" in answer.err
-
-
-def test_a_pgbench_that_cannot_be_run_is_exit_3(dbtune: Any) -> None:
-    dbtune.environment["DBTUNE_PGBENCH"] = str(dbtune.home / "no such pgbench")
-    answer = dbtune.run("load", dbtune.playbook(book("{scripts: {a: select 1}, profile: smoke}")))
-    assert (answer.code, answer.out) == (3, "")
-    assert "DBTUNE_PGBENCH" in answer.err
-
-
 def test_a_playbook_without_a_load_is_exit_2(dbtune: Any) -> None:
     path = dbtune.playbook("version: 1\nname: x\nsteps:\n  - analyze: {tables: [a]}\n")
     answer = dbtune.run("load", path)
@@ -144,16 +127,6 @@ def test_apply_and_verify_leave_a_load_alone(dbtune: Any) -> None:
     assert dbtune.json("plan", path).statuses == ["in_sync"]
 
 
-def test_hostile_names_are_only_names(dbtune: Any) -> None:
-    name = "a@3; $(touch x) <script>alert(1)</script> \\u001b[31m"
-    path = dbtune.playbook(book(f'{{scripts: {{"{name}": select 1}}, stages: [{{duration: 1s, clients: 1}}]}}'))
-    page = dbtune.run("load", path, "--format", "html")
-    assert page.code == 0
-    assert "<script" not in page.out
-    assert dbtune.json("load", path).document["steps"][0]["scripts"][0]["requests"] > 0
-    assert not (dbtune.home / "x").exists()
-
-
 def test_a_script_file_lies_beside_the_playbook(dbtune: Any) -> None:
     (dbtune.home / "feed.sql").write_text("select :wanted::int;")
     path = dbtune.playbook(
@@ -163,92 +136,6 @@ def test_a_script_file_lies_beside_the_playbook(dbtune: Any) -> None:
     gone = dbtune.run("load", dbtune.playbook(book("{scripts: {a: {file: none.sql}}, profile: smoke}")))
     assert gone.code == 2
     assert "none.sql" in gone.err
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-def test_the_password_is_in_no_argument_and_in_no_output(dbtune: Any) -> None:
-    dsn = dbtune.dsn.replace("postgres@", "postgres:s3cr3tword@")
-    path = dbtune.playbook(book(f"{{scripts: {{a: {HUNDRED_MS}}}, stages: [{{duration: 3s, clients: 1}}]}}"))
-    process = dbtune.start("load", path, "--format", "json", dsn=dsn)
-    seen: set[str] = set()
-
-    def generates() -> bool:
-        for found in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                text = found.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            except OSError:
-                continue
-            if "s3cr3tword" in text:
-                raise AssertionError(text)
-            if "--log-prefix" in text:
-                seen.add(text)
-        return bool(seen)
-
-    until(generates, "no pgbench was seen")
-    answer = dbtune.end(process)
-    assert answer.code == 0, answer.err
-    assert "s3cr3tword" not in answer.out + answer.err
-
-
-def long_load(dbtune: Any, *more: str) -> subprocess.Popen[str]:
-    (dbtune.home / "tmp").mkdir(exist_ok=True)
-    dbtune.environment["TMPDIR"] = str(dbtune.home / "tmp")
-    path = dbtune.playbook(book(f"{{scripts: {{a: {HUNDRED_MS}}}, stages: [{{duration: 100s, clients: 3}}]}}"))
-    process = dbtune.start("load", path, *more)
-    until(lambda: dbtune.sql(OURS)[0][0] >= 3, "the load does not begin")
-    return process
-
-
-def nothing_is_left(dbtune: Any) -> None:
-    until(lambda: dbtune.sql(OURS)[0][0] == 0, "sessions of the load are left")
-    until(lambda: not list((dbtune.home / "tmp").glob("dbtune-load-*")), "its directory is left")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_load_with_what_was_measured(dbtune: Any, number: signal.Signals) -> None:
-    process = long_load(dbtune, "--format", "json")
-    log = dbtune.home / "tmp"
-    # pgbench writes its log in blocks of 4 KB: until the first one there is nothing to show.
-    until(lambda: any(path.stat().st_size for path in log.glob("dbtune-load-*/log.*")), "nothing is logged")
-    process.send_signal(number)
-    answer = dbtune.end(process)
-    assert answer.code == 130
-    assert answer.document["interrupted"] is True
-    assert answer.document["steps"][0]["requests"] > 10
-    assert "interrupted" in answer.document["steps"][0]["broken"][0]
-    nothing_is_left(dbtune)
-
-
-def test_a_killed_dbtune_leaves_no_load_behind(dbtune: Any) -> None:
-    process = long_load(dbtune)
-    process.kill()
-    process.wait()
-    nothing_is_left(dbtune)
-
-
-def test_a_statement_under_way_is_cancelled_too(dbtune: Any) -> None:
-    path = dbtune.playbook(book("{scripts: {a: select pg_sleep(500)}, stages: [{duration: 100s, clients: 2}]}"))
-    process = dbtune.start("load", path)
-    until(lambda: dbtune.sql(f"{OURS} and state = 'active'")[0][0] == 2, "the load does not begin")
-    process.send_signal(signal.SIGINT)
-    assert dbtune.end(process).code == 130
-    until(lambda: dbtune.sql(OURS)[0][0] == 0, "statements of the load still run")
-
-
-@pytest.mark.slow
-def test_a_full_disk_is_an_error_that_says_so(dbtune: Any) -> None:
-    path = dbtune.playbook(book("{scripts: {a: select 1}, stages: [{duration: 60s, clients: 2}]}"))
-    command = f"ulimit -f 128; exec '{sys.executable}' -m dbtune load '{path}'"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        env={"PATH": os.environ["PATH"], "HOME": str(dbtune.home), "DATABASE_URL": dbtune.dsn},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "disk" in done.stderr
 
 
 @pytest.mark.slow

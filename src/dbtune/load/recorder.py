@@ -25,13 +25,40 @@ def rounded(value_us: int, bits: int = _FINE_BITS) -> int:
 
 
 @dataclass(slots=True)
-class Tally:
-    """Requests of one stream in one block. Times in whole microseconds."""
+class Times:
+    """Counted microseconds; sum and ends are exact."""
 
-    response: Counter[int] = field(default_factory=Counter)
-    service: Counter[int] = field(default_factory=Counter)
+    counts: Counter[int] = field(default_factory=Counter)
     sum_us: int = 0
-    service_sum_us: int = 0
+    low_us: int | None = None
+    high_us: int = 0
+
+    def add(self, value_us: int, count: int) -> None:
+        self.counts[rounded(value_us)] += count
+        self.sum_us += value_us * count
+        self.low_us = value_us if self.low_us is None else min(self.low_us, value_us)
+        self.high_us = max(self.high_us, value_us)
+
+    def include(self, other: Times) -> None:
+        self.counts.update(other.counts)
+        self.sum_us += other.sum_us
+        known = [low for low in (self.low_us, other.low_us) if low is not None]
+        self.low_us = min(known, default=None)
+        self.high_us = max(self.high_us, other.high_us)
+
+    def histogram(self) -> Histogram:
+        if not self.counts:
+            return EMPTY
+        found = of_counts({value_us * _US: count for value_us, count in self.counts.items()})
+        return replace(found, sum_s=self.sum_us * _US, low_s=(self.low_us or 0) * _US, high_s=self.high_us * _US)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Requests of one stream in one block. `unseen` succeeded too, and were not timed."""
+
+    response: Times = field(default_factory=Times)
+    service: Times = field(default_factory=Times)
     unseen: float = 0.0
     failed: int = 0
 
@@ -77,12 +104,9 @@ class Recorder:
         """
         tally = self._tally(seen.stream, seen.offset_s)
         response = max(seen.response_us, 0)
-        tally.response[rounded(response)] += seen.count
-        tally.sum_us += response * seen.count
+        tally.response.add(response, seen.count)
         if seen.service_us is not None:
-            service = max(seen.service_us, 0)
-            tally.service[rounded(service)] += seen.count
-            tally.service_sum_us += service * seen.count
+            tally.service.add(max(seen.service_us, 0), seen.count)
         cell = self._cell(seen.offset_s)
         cell.times[rounded(response, _COARSE_BITS)] += seen.count
         tally.unseen += (weight - 1) * seen.count
@@ -116,8 +140,8 @@ class Recorder:
 
     def share_of_zeros(self) -> float:
         """How many of the times are too short for the engine's clock."""
-        zeros = sum(tally.response.get(0, 0) for tally in self._tallies.values())
-        total = sum(tally.response.total() for tally in self._tallies.values())
+        zeros = sum(tally.response.counts.get(0, 0) for tally in self._tallies.values())
+        total = sum(tally.response.counts.total() for tally in self._tallies.values())
         return zeros / total if total else 0.0
 
     def so_far(self, elapsed_s: float) -> LoadResult:
@@ -180,19 +204,20 @@ class Recorder:
     def _of(self, keys: Sequence[tuple[int, int]], pending: Mapping[int, int] = MappingProxyType({})) -> LoadBlock:
         """The requests of several tallies together."""
         tallies = [self._tallies[key] for key in keys]
-        response, service = Counter(pending), Counter[int]()
+        response, service = Times(), Times()
         for tally in tallies:
-            response.update(tally.response)
-            service.update(tally.service)
+            response.include(tally.response)
+            service.include(tally.service)
+        for time_us, count in pending.items():
+            response.add(time_us, count)
         failed = sum(tally.failed for tally in tallies)
-        sum_us = sum(tally.sum_us for tally in tallies) + sum(time_us * count for time_us, count in pending.items())
         return LoadBlock(
             offset_s=0.0,
             duration_s=0.0,
-            sent=response.total() + round(sum(tally.unseen for tally in tallies)) + failed,
+            sent=response.counts.total() + round(sum(tally.unseen for tally in tallies)) + failed,
             failed=failed,
-            response=_histogram(response, sum_us),
-            service=_histogram(service, sum(tally.service_sum_us for tally in tallies)) if service else None,
+            response=response.histogram(),
+            service=service.histogram() if service.counts else None,
         )
 
     def _tally(self, stream: int, offset_s: float) -> Tally:
@@ -243,9 +268,3 @@ def quantile_s(times: Counter[int], share: float) -> float | None:
         if seen > wanted:
             return value_us * _US
     return None
-
-
-def _histogram(times: Counter[int], sum_us: int) -> Histogram:
-    if not times:
-        return EMPTY
-    return replace(of_counts({value_us * _US: count for value_us, count in times.items()}), sum_s=sum_us * _US)
