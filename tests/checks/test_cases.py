@@ -55,6 +55,7 @@ KEYS = {
 SOURCES = ("postgres", "totals")
 ELSEWHERE = {
     "archiver-failing": "test_runtime.py",
+    "jit-small-queries": "test_jit.py",
     "replica-lag": "test_runtime.py",
     "short-sessions": "test_runtime.py",
     "standby-behind": "test_runtime.py",
