@@ -40,7 +40,11 @@ def burst(
     ]
     base.append(Term(tuple(load), REST))
     size = min(left_over(calls, base) / (len(calls) - len(base)), jump(calls, base))
-    fitting = [cause for cause in possible if _can_bring(cause, calls, size)]
+    # A page about one row, much visited, is a burst of look-ups beside any list of such rows.
+    is_page = candidate.child.shape.verb == "select"
+    fitting = [
+        one for one in possible if _can_bring(one, calls, size) and not (is_page and one.link.edge.kind == "same")
+    ]
     best = max(fitting, key=lambda cause: _share(calls, cause, base), default=None)
     if best is None:
         return None

@@ -54,7 +54,7 @@ class Schema:
         self._foreign: defaultdict[Table, list[KeyRow]] = defaultdict(list)
         self._unique: defaultdict[Table, list[KeyRow]] = defaultdict(list)
         self._by_name: defaultdict[str, list[Table]] = defaultdict(list)
-        self._reach: dict[Shape, frozenset[Table]] = {}
+        self._reach: dict[tuple[TableName, ...], frozenset[Table]] = {}
         for row in sorted(keys, key=lambda key: key.place):
             table = (row.schema, row.table)
             (self._foreign if row.kind == "foreign" else self._unique)[table].append(row)
@@ -84,7 +84,7 @@ class Schema:
 
     def reach(self, shape: Shape) -> frozenset[Table]:
         """The tables that a statement names, and those that they refer to: no edge leads anywhere else."""
-        found = self._reach.get(shape)
+        found = self._reach.get(shape.tables)
         if found is None:
             own = {table for table in self.places(shape) if table is not None}
             referred = {
@@ -93,7 +93,7 @@ class Schema:
                 for row in self.foreign(table)
                 if row.other_schema is not None and row.other_table is not None
             }
-            found = self._reach[shape] = frozenset(own | referred)
+            found = self._reach[shape.tables] = frozenset(own | referred)
         return found
 
     def places(self, shape: Shape) -> list[Table | None]:
