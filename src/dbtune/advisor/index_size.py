@@ -127,8 +127,9 @@ def gin(rows: float, elements: float, distinct: float, width: float) -> Size:
 
 
 def gist(rows: float, attributes: Sequence[Attribute]) -> Size:
+    # Inserted row by row, pages stay as full as splits leave them.
     each = _tuple_bytes(attributes) + _LINE_POINTER
-    return Size(1 + math.ceil(rows * each / (BLOCK * 0.75)))
+    return Size(1 + math.ceil(rows * each / (BLOCK * 0.6)))
 
 
 def brin(heap_pages: int, attributes: Sequence[Attribute], pages_per_range: int = 128) -> Size:

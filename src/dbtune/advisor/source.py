@@ -19,10 +19,7 @@ BLOCK_BYTES = 8192
 
 @dataclass(frozen=True, slots=True)
 class ColumnStatistics:
-    """One row of pg_stats. `inherited` counts the children's rows too; frequencies are shares of all rows.
-
-    `n_distinct` below zero is minus the share of rows that are distinct; 0 is unknown.
-    """
+    """One row of pg_stats. `inherited` counts the children's rows too; `n_distinct` < 0 is minus a share of rows."""
 
     column: str
     inherited: bool
@@ -61,8 +58,7 @@ class ColumnStatistics:
 class Column:
     """`type` as CREATE TABLE writes it; `base` is pg_type's name beneath any domain, `length` its typlen, -1 varying.
 
-    `kind` is pg_type.typtype of `type`. `extension` owns the type, if any does. `minimum` and `maximum` are the true
-    ones, where an index of the source told them. `generated` is the expression of a generated column.
+    `kind` is pg_type.typtype, `extension` the type's owner, `generated` an expression; an index told both true ends.
     """
 
     name: str
@@ -138,6 +134,12 @@ class Table:
         if self.rows < 0:
             return 0.0
         return self.rows if not self.relpages else self.rows / self.relpages * max(self.pages, 1)
+
+    @property
+    def built_rows(self) -> float:
+        """Without the dead ones by which a file has grown; counters that were reset count only from an ANALYZE on."""
+        counted = self.counters.live if self.counters is not None and self.counters.analyzed_at else 0
+        return min(self.live_rows, counted) if counted else self.live_rows
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)

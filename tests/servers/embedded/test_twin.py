@@ -292,6 +292,12 @@ def test_a_partial_candidate_holds_the_rows_that_its_condition_leaves(twin: Twin
     assert candidate.rows == pytest.approx(600, rel=0.3)
 
 
+def test_a_candidate_on_a_table_that_nobody_analyzed_has_the_rows_that_the_planner_guesses(twin: Twin) -> None:
+    candidate = twin.add([index("never", "a")])[0]
+    assert (candidate.rows or 0) > 500
+    assert candidate.heuristic
+
+
 def test_what_constrains_is_never_to_be_dropped(twin: Twin) -> None:
     found = {one.name: one for one in twin.existing}
     assert found["orders_pkey"].kept_because == "it is the primary key"

@@ -174,20 +174,22 @@ class Candidates:
         set_sizes(admin, sizes)
 
     def _rows(self, part: _Part) -> float:
-        """Of a partial index, as many as the planner expects its condition to leave."""
-        rows = part.table.live_rows
-        if part.definition.where is None:
-            return rows
-        query = f"explain (format json) select from only {part.table.qualified} where ({part.definition.where})"
+        """As many as the planner expects: of a partial index, and of a table that nobody has analyzed."""
+        where, is_known = part.definition.where, part.table.rows >= 0
+        if where is None and is_known:
+            return part.table.built_rows
+        condition = "" if where is None else f" where ({where})"
+        query = f"explain (format json) select from only {part.table.qualified}{condition}"
         try:
             with self._sessions.planner.transaction():
                 row = self._sessions.planner.cursor(binary=True).execute(query.encode()).fetchone()
         except psycopg.Error:
             if self._sessions.planner.broken:
                 raise
-            return rows
+            return part.table.built_rows
         document: Any = row[0] if row else None
-        return min(float(document[0]["Plan"]["Plan Rows"]), rows)
+        expected = float(document[0]["Plan"]["Plan Rows"])
+        return min(expected, part.table.built_rows) if is_known else expected
 
     def _built(self, names: list[str]) -> dict[str, _Built]:
         found: dict[str, _Built] = {}
