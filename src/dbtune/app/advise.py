@@ -70,6 +70,11 @@ def advise(targets: OpenTargets, wish: Wish, progress: Progress = silent) -> Adv
     workload = _workload(wish, source)
     with _twin(source, workload, progress) as twin:
         analyses = analyse(workload, twin, narrowed(source, _texts(workload)), progress)
+        if not analyses.each:
+            reasons = sorted({one.reason for one in analyses.workload.not_examined})
+            raise Misused(
+                f"no statement could be examined: {'; '.join(reasons[:3])}", hint="does it run on this database?"
+            )
         advice = _advised(twin, narrowed(source, _texts(workload)), analyses, wish, progress)
     advice = replace(advice, target=target, started_at=started_at)
     if wish.measure and advice.recommendations:

@@ -1,0 +1,153 @@
+"""Advice from end to end: a live database, its dump, and the indexes really built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dbtune.advisor.advice import Advice
+from dbtune.advisor.states import Limits
+from dbtune.app import twin
+from dbtune.app.advice_playbook import advice_playbook
+from dbtune.app.advise import Given, Wish, advise
+from dbtune.app.targets import OpenTargets
+from dbtune.app.validate import validate
+from dbtune.core.errors import Misused
+from dbtune.core.formats import Screen
+from dbtune.render.advice import RENDERERS
+
+SCHEMA = """
+create extension if not exists pg_stat_statements;
+create table "Or""ders" (id bigint primary key, "cust{{omer" int not null, placed timestamptz not null, note text);
+insert into "Or""ders" select i, i % 3000, timestamptz '2024-01-01' + i * interval '1 min', md5(i::text)
+  from generate_series(1, 60000) i;
+create index twice_a on "Or""ders" (placed);
+create index twice_b on "Or""ders" (placed);
+create table events (id bigint primary key, kind text not null);
+insert into events select i, 'k' || i % 10 from generate_series(1, 20000) i;
+vacuum analyze
+"""
+LOOK_UP = 'select * from "Or""ders" where "cust{{omer" = 42'
+
+
+@pytest.fixture
+def orders(database: str) -> str:
+    with psycopg.connect(database, autocommit=True) as owner:
+        for statement in SCHEMA.split(";"):
+            owner.execute(statement.encode())
+    return database
+
+
+def _ask(dsn: str | None, **wish: object) -> Advice:
+    return advise(OpenTargets(dsn, None), Wish(**wish))  # type: ignore[arg-type]
+
+
+def test_the_workload_of_a_live_database_is_advised_on(orders: str) -> None:
+    with psycopg.connect(orders, autocommit=True) as session:
+        for number in range(20):
+            session.execute('select * from "Or""ders" where "cust{{omer" = %s', (number,))
+        session.execute("select * from events, (select pg_sleep(0)) x where kind like %s", ("%k1",))
+    found = _ask(orders)
+    assert [one.definition.keys[0].column for one in found.recommendations] == ["cust{{omer"]
+    served = found.recommendations[0].queries[0]
+    assert served.queryid is not None
+    assert served.calls >= 20
+    assert served.cost_after < served.cost_before / 10
+    assert [one.name for one in found.drops] == ["twice_b"]
+    assert found.drops[0].replaced_by == "twice_a"
+
+
+def test_a_dump_is_advised_on_without_a_connection(orders: str, tmp_path: Path) -> None:
+    place = tmp_path / "app.twin"
+    twin.dump(orders, place, twin.Wish(statements=False))
+    live = _ask(orders, sql=LOOK_UP)
+    offline = _ask(None, sql=LOOK_UP, dump=place)
+    assert [one.definition for one in offline.recommendations] == [one.definition for one in live.recommendations]
+    assert offline.cost_after == live.cost_after
+    assert offline.target == str(place)
+
+
+def test_a_bad_statement_spoils_no_other(orders: str) -> None:
+    script = (
+        f"{LOOK_UP};\nselect * from nowhere;\nselect from where;\nvacuum;\n-- weight: 5\nselect count(*) from events;"
+    )
+    found = _ask(orders, queries=(Given(script, "some.sql"),))
+    assert len(found.recommendations) == 1
+    assert found.statements == 2
+    reasons = " | ".join(one.reason for one in found.not_examined)
+    assert "nowhere" in reasons
+    assert len(found.not_examined) == 3
+
+
+def test_no_statement_at_all_is_said_with_what_to_do(database: str) -> None:
+    with pytest.raises(Misused, match="no statement can be advised on"):
+        _ask(database, sql="-- nothing")
+    with pytest.raises(Misused, match="nowhere"):
+        _ask(database, sql="select 1 from nowhere")
+
+
+def test_a_table_never_analyzed_is_named(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("create table fresh (id int, a int) with (autovacuum_enabled = off)")
+        owner.execute("insert into fresh select i, i from generate_series(1, 20000) i")
+    found = _ask(database, sql="select * from fresh where a = 1")
+    assert any("never analyzed" in note and "fresh" in note for note in found.notes)
+
+
+def test_why_shows_the_plans_and_an_unknown_name_is_misuse(orders: str) -> None:
+    found = _ask(orders, sql=LOOK_UP, why="1")
+    assert [one.index for one in found.explanations] == [found.recommendations[0].name]
+    assert (found.explanations[0].before.root.total_cost or 0) > (found.explanations[0].after.root.total_cost or 0)
+    with pytest.raises(Misused, match="no advised index is called nonsense"):
+        _ask(orders, sql=LOOK_UP, why="nonsense")
+
+
+def test_measured_advice_keeps_what_helps_and_leaves_the_server_as_it_was(orders: str) -> None:
+    before = _indexes(orders)
+    script = f"{LOOK_UP};\ndelete from events where id = 7;"
+    found = _ask(orders, queries=(Given(script, "some.sql"),), measure=True)
+    assert [one.confidence for one in found.recommendations] == ["measured"]
+    served = found.recommendations[0].queries[0]
+    assert served.before_s is not None
+    assert served.after_s is not None
+    assert served.after_s < served.before_s
+    assert _indexes(orders) == before
+    assert any("not measured" in note for note in found.notes)
+    with psycopg.connect(orders) as session:
+        assert session.execute("select count(*) from events").fetchone() == (20000,)
+
+
+def _indexes(dsn: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(dsn) as session:
+        return session.execute("select indexrelid::regclass::text, indisvalid from pg_index order by 1").fetchall()
+
+
+def test_the_playbook_is_valid_and_quotes_what_is_odd(orders: str, tmp_path: Path) -> None:
+    sql = """select id from "Or""ders" where lower(note) = 'x' order by placed desc nulls last limit 5"""
+    text = advice_playbook(_ask(orders, sql=f"{LOOK_UP}; {sql}"))
+    assert text is not None
+    path = tmp_path / "advice.yml"
+    path.write_text(text)
+    assert validate([path], {}).ok
+
+
+def test_every_form_keeps_a_hostile_statement_data(orders: str) -> None:
+    sql = LOOK_UP + " and note <> '<script>alert(1)</script> | \x1b[31m'"
+    found = _ask(orders, sql=sql, why="1")
+    for form, render in RENDERERS.items():
+        text = render(found, Screen(width=80))
+        assert "\x1b" not in text, form
+        if form == "html":
+            assert "<script>" not in text
+    document = json.loads(RENDERERS["json"](found, Screen()))
+    one = document["recommendations"][0]
+    assert one["columns"] == [{"name": "cust{{omer", "order": "asc"}]
+    assert set(document["workload"]) >= {"cost_before", "cost_after", "statements"}
+    assert one["queries"][0]["query"] == sql
+
+
+def test_a_budget_of_nothing_to_speak_of_gets_no_index(orders: str) -> None:
+    assert not _ask(orders, sql=LOOK_UP, limits=Limits(budget_bytes=8192)).recommendations

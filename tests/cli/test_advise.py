@@ -1,0 +1,72 @@
+"""advise as a person types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import forks
+import psycopg
+import pytest
+
+
+@pytest.fixture
+def items(database: str) -> str:
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("create table items (id bigint primary key, owner int not null, note text)")
+        owner.execute("insert into items select i, i % 5000, md5(i::text) from generate_series(1, 50000) i")
+        owner.execute("vacuum analyze items")
+    return database
+
+
+def test_the_advice_is_applied_by_its_playbook_and_then_nothing_is_left_to_advise(items: str, tmp_path: Path) -> None:
+    sql = "select * from items where owner = 7"
+    done = forks.run(
+        ["advise", "--postgres", items, "--sql", sql, "--write", "advice.yml", "--format", "json"], cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["schema"] == "dbtune.advise/1"
+    assert {"dbtune", "target", "started_at", "duration_s", "drops", "not_examined"} <= set(document)
+    (one,) = document["recommendations"]
+    assert (one["table"], one["method"], one["unique"], one["where"]) == ("public.items", "btree", False, None)
+    assert one["columns"] == [{"name": "owner", "order": "asc"}]
+    assert one["confidence"] == "simulated"
+    (served,) = one["queries"]
+    assert served["cost_after"] < served["cost_before"]
+    assert one["ddl"].startswith("create index concurrently")
+    assert "next: dbtune plan" in done.stderr
+    applied = forks.run(["apply", "advice.yml", "--yes", "--postgres", items], cwd=tmp_path)
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+    again = forks.run(["advise", "--postgres", items, "--sql", sql])
+    assert "No index would help" in again.stdout
+
+
+def test_mistakes_are_exit_2_with_a_hint(items: str, tmp_path: Path) -> None:
+    for arguments, said in (
+        (["--measure"], "--disposable"),
+        (["--budget", "much"], "--budget 500MB"),
+        (["--max-time", "0s"], "--max-time"),
+        (["--queries", "nowhere.sql"], "cannot be read"),
+        (["--from", "nowhere.twin"], "twin dump"),
+        (["--sql", "select 1 from nowhere"], "nowhere"),
+        (["--format", "junit"], "no junit form"),
+    ):
+        done = forks.run(["advise", "--postgres", items, *arguments], cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, ""), (arguments, done.stderr)
+        assert said in done.stderr
+
+
+def test_a_workload_that_is_not_known_is_told_with_the_remedy(items: str) -> None:
+    done = forks.run(["advise", "--postgres", items])
+    assert done.returncode == 3
+    assert "pg_stat_statements" in done.stderr
+    assert "--queries" in done.stderr
+
+
+def test_a_damaged_dump_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "bad.twin").write_text('{"schema": "something else"}')
+    done = forks.run(["advise", "--from", "bad.twin"], cwd=tmp_path)
+    assert done.returncode == 2
+    assert "bad.twin" in done.stderr
+    assert "Traceback" not in done.stderr
