@@ -9,6 +9,7 @@ ahead of the expiry under a lock.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dbtune.checks.cache_survey import CacheSurvey, Unseen
@@ -22,10 +23,12 @@ ABOVE_EVEN = 3.0
 """Short-lived keys expire within a minute of each other even when they are spread evenly: the share must be so many
 times what even spreading would give."""
 LEAST_SAMPLED = 50
+SURE = 2.33
+"""Standard deviations of a one-sided bound of 99 %: the fullest of many minutes is full by chance, too."""
 
 
 def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
-    """Prefixes of which more than HERD expires within WITHIN_S, and far more than if it were spread."""
+    """Prefixes of which surely more than HERD expires within WITHIN_S, and far more than if it were spread."""
     for survey in rows:
         sample = survey.sample
         if isinstance(sample, Unseen):
@@ -37,7 +40,8 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
                 continue
             count, start_s = fullest_minute(lives_s)
             share = count / len(lives_s)
-            if share <= max(HERD, ABOVE_EVEN * WITHIN_S / max(lives_s[-1], WITHIN_S)):
+            at_least = surely_above(count, len(lives_s))
+            if at_least <= max(HERD, ABOVE_EVEN * WITHIN_S / max(lives_s[-1], WITHIN_S)):
                 continue
             yield CHECK.finding(
                 prefix,
@@ -45,6 +49,7 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
                 f"({count:,} of {len(lives_s):,} sampled)",
                 evidence={
                     "share": share,
+                    "share_at_least": round(at_least, 3),
                     "keys_in_one_minute": count,
                     "sampled_keys": len(lives_s),
                     "begins_in_s": start_s,
@@ -54,6 +59,13 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
                     "lookups_added": sample.lookups_added,
                 },
             )
+
+
+def surely_above(count: int, total: int) -> float:
+    """The share that `count` of `total` sampled keys prove: Wilson's score interval (1927), its lower end."""
+    share, slack = count / total, SURE**2 / total
+    spread = SURE * math.sqrt(share * (1 - share) / total + slack / (4 * total))
+    return (share + slack / 2 - spread) / (1 + slack)
 
 
 def fullest_minute(lives_s: Sequence[float]) -> tuple[int, float]:
