@@ -71,3 +71,15 @@ def test_values_with_quotes_and_backslashes_stay_values(shop: Source, shop_twin:
 def test_a_function_without_known_type_keeps_its_parameter(shop: Source, shop_twin: Twin) -> None:
     found = _texts("select * from orders where state = $2 and md5(note) = $1", shop, shop_twin)
     assert found["common"] == "select * from orders where state = 'done' and md5(note) = $1"
+
+
+def test_parameters_keep_their_places_beside_an_extract(shop: Source, shop_twin: Twin) -> None:
+    found = _texts("select extract($1 from due) from orders where state = $2", shop, shop_twin)
+    assert found["common"] == "select extract(epoch from due) from orders where state = 'done'"
+
+
+def test_a_value_that_does_not_fit_is_left_out(shop: Source, shop_twin: Twin) -> None:
+    analysis = _analysed("select * from orders where state = $1 and total > $1::numeric", shop, shop_twin)
+    costs = shop_twin.costs([one.sql for one in analysis.statement.variants])
+    assert all(one.total is not None for one in costs)
+    assert sum(one.share for one in analysis.statement.variants) == pytest.approx(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,8 +17,9 @@ from dbtune.advisor.workload import Statement, Variant, Workload, without
 from dbtune.core.errors import Misused
 from dbtune.core.identifiers import quote
 from dbtune.core.progress import Progress, silent
-from dbtune.plans.plan import Plan
+from dbtune.plans.parameters import acceptable
 
+_FIELD = re.compile(r"\bextract\s*\(\s*\$\d+\s+from\b", re.IGNORECASE)
 _NO_TABLE = "it reads no table of this database"
 
 
@@ -63,9 +65,9 @@ def _analysed(statement: Statement, what_if: WhatIf, source: Source, indexes: fr
     accesses: dict[Access, None] = {}
     kept: list[Variant] = []
     refusal: Misused | None = None
-    for variant in statement.variants:
+    for variant in map(_plannable, statement.variants):
         try:
-            plan = _bare_plan(variant.sql, what_if, indexes)
+            plan = what_if.plan(variant.sql, dropped=() if _needs_unique(statement) else indexes)
         except Misused as error:
             refusal = error
             continue
@@ -75,16 +77,32 @@ def _analysed(statement: Statement, what_if: WhatIf, source: Source, indexes: fr
         raise refusal
     if not accesses:
         raise Misused(_NO_TABLE)
-    if len(kept) < len(statement.variants):
-        statement = replace(statement, variants=tuple(replace(one, share=1 / len(kept)) for one in kept))
+    statement = replace(statement, variants=_shared(kept))
     typical = with_typical_values(statement, accesses, source)
-    return Analysis(typical, tuple(accesses), propose(accesses, source))
+    return Analysis(_proven(typical, what_if, indexes), tuple(accesses), propose(accesses, source))
 
 
-def _bare_plan(sql: str, what_if: WhatIf, indexes: frozenset[str]) -> Plan:
-    """Without any index, so that the plan shows every condition and sort. ON CONFLICT cannot do without its own."""
-    needs_unique = "conflict" in words_of(sql)
-    return what_if.plan(sql, dropped=() if needs_unique else indexes)
+def _plannable(variant: Variant) -> Variant:
+    """`extract($1 from t)` is no SQL; its field gets a value here, so that plan and text number parameters alike."""
+    return replace(variant, sql=acceptable(variant.sql)) if _FIELD.search(variant.sql) else variant
+
+
+def _proven(statement: Statement, what_if: WhatIf, indexes: frozenset[str]) -> Statement:
+    """Without variants whose values do not fit where they were put: the statistics know values, not their use."""
+    costs = what_if.costs([one.sql for one in statement.variants], dropped=() if _needs_unique(statement) else indexes)
+    kept = [one for one, cost in zip(statement.variants, costs, strict=True) if cost.total is not None]
+    return replace(statement, variants=_shared(kept)) if kept else statement
+
+
+def _shared(variants: Sequence[Variant]) -> tuple[Variant, ...]:
+    """The shares of those that are left make one again."""
+    whole = sum(one.share for one in variants)
+    return tuple(replace(one, share=one.share / whole if whole else 1 / len(variants)) for one in variants)
+
+
+def _needs_unique(statement: Statement) -> bool:
+    """ON CONFLICT cannot be planned without its unique index."""
+    return "conflict" in words_of(statement.text)
 
 
 class _Roots:

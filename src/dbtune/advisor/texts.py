@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 LONGEST = 1_000_000
 """Characters. A longer one is data with a little SQL around it."""
+TRANSACTION = "it begins or ends a transaction"
 HIDDEN = "<insufficient privilege>"
 _PLANNED = frozenset({"select", "with", "values", "table", "insert", "update", "delete", "merge"})
 _TRANSACTIONS = frozenset({"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"})
@@ -129,7 +130,7 @@ def statement_of(text: str | None) -> Found:
         if inner is not None:
             return statement_of(inner["inner"])
     if words[0] in _TRANSACTIONS:
-        return Found(None, "it begins or ends a transaction")
+        return Found(None, TRANSACTION)
     return Found(None, f"{words[0].upper()[:30]} is a command, which has no plan")
 
 

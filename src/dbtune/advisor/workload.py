@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from dbtune.advisor.texts import count_parameters, statement_of
+from dbtune.advisor.texts import TRANSACTION, count_parameters, statement_of
 from dbtune.baseline.texts import fingerprint
 
 Source = Literal["pg_stat_statements", "file", "sql", "log", "auto_explain", "foreign key"]
@@ -72,9 +72,9 @@ class Workload:
 
     @property
     def examined_share(self) -> float:
-        """Of all calls, 0 to 1."""
-        seen = sum(one.weight for one in self.statements)
-        whole = seen + sum(one.weight for one in self.not_examined)
+        """Of all calls that could have a plan, 0 to 1: BEGIN and COMMIT are nothing to advise on."""
+        seen = sum(one.weight for one in self.statements if one.source != "foreign key")
+        whole = seen + sum(one.weight for one in self.not_examined if one.reason != TRANSACTION)
         return seen / whole if whole else 1.0
 
 
@@ -99,7 +99,7 @@ def gather(observed: Iterable[Observed], left_out: Iterable[NotExamined] = ()) -
         found = statement_of(one.text)
         if found.sql is None:
             shown = (one.text or "").strip()[:_SHOWN]
-            refused.append(NotExamined(shown, found.reason, one.queryid, one.weight, one.place))
+            refused.append(NotExamined(shown, found.reason, one.queryid or None, one.weight, one.place))
         else:
             groups.setdefault(fingerprint(found.sql), []).append((one, found.sql))
     statements = [_merged(mark, members) for mark, members in groups.items()]

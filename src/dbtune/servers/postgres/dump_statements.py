@@ -18,8 +18,9 @@ MOST_STATEMENTS = 5000
 """pg_stat_statements.max by default."""
 _HIDDEN = "<insufficient privilege>"
 _QUERY = """/* dbtune */
-select queryid::text, min(query), sum(calls)::bigint, sum(total_exec_time)::float8 / 1000, sum(rows)::bigint
-from {} where dbid = (select oid from pg_database where datname = current_database()) and queryid is not null
+select coalesce(queryid::text, ''), min(query), sum(calls)::bigint, sum(total_exec_time)::float8 / 1000,
+    sum(rows)::bigint, count(*)
+from {} where dbid = (select oid from pg_database where datname = current_database())
 group by queryid order by 4 desc, 1 limit {}"""
 
 
@@ -39,11 +40,12 @@ def with_statements(connection: Connection, source: Source) -> Source:
             "shared_preload_libraries = 'pg_stat_statements'",
         )
     statements = tuple(
-        Statement(str(queryid), str(query), int(str(calls)), float(str(total)), int(str(rows)))
-        for queryid, query, calls, total, rows in listed
-        if query is not None and query != _HIDDEN and MARK not in str(query)
+        # What may not be read stays, as it is calls that nobody can advise on.
+        Statement(str(queryid), str(query or _HIDDEN), int(str(calls)), float(str(total)), int(str(rows)))
+        for queryid, query, calls, total, rows, _ in listed
+        if MARK not in str(query)
     )
-    hidden = sum(query in (None, _HIDDEN) for _, query, *_ in listed)
+    hidden = sum(int(str(number)) for _, query, _, _, _, number in listed if query in (None, _HIDDEN))
     source = replace(source, statements=statements)
     if hidden:
         return _without(source, f"{hidden} statements are other roles'", "grant pg_read_all_stats to this role")
