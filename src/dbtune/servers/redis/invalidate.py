@@ -57,7 +57,8 @@ class Caps:
         """How many keys the share comes to."""
         if self.share is None:
             return max(self.small, 0.5 * keyspace) if matched else float("inf")
-        return self.share * keyspace
+        # All of it is no cap: the keyspace may have grown since it was counted.
+        return self.share * keyspace if self.share < 1 else float("inf")
 
 
 class TooMany(ChangeFailed):
@@ -199,22 +200,20 @@ class Invalidation:
         return rows
 
     def _tag(self, tag: str, size: int | exceptions.ResponseError, marks: Marks) -> Removal:
-        """As many members as there were: what is filed from now on comes from a later snapshot."""
+        """Until the tag is empty: a warm-up that files more meanwhile mixes them among those that were there."""
         clock, row = time.monotonic(), Removal(_tag_name(tag))
         if isinstance(size, exceptions.ResponseError):
             return refused(replace(row, failed=1), size)
-        done, key = 0, tag_key(tag)
-        while done < size and not row.failed:
-            most = b"%d" % (min(CHUNK_KEYS, size - done) - 1)
-            (members,) = self._nodes.send([(key, (b"ZRANGE", key, b"0", most, b"WITHSCORES"))])
+        key, command = tag_key(tag), (b"ZRANGE", tag_key(tag), b"0", b"%d" % (CHUNK_KEYS - 1), b"WITHSCORES")
+        while not row.failed and not row.error:
+            (members,) = self._nodes.send([(key, command)])
             if not isinstance(members, list) or not members:
                 break
             row = added(row, self._unlink(row, members[::2], marks))
-            done += len(members) // 2
             if not row.failed:
                 (left,) = self._nodes.send([(key, (b"EVAL", FORGET_MEMBERS.encode(), b"1", key, *members))])
                 row = refused(row, left) if isinstance(left, exceptions.ResponseError) else row
-            self._progress(f"{row.keys:,} keys of {row.name} are gone", done / size)
+            self._progress(f"{row.keys:,} keys of {row.name} are gone", min(1.0, row.keys / max(size, 1)))
         return replace(row, duration_s=time.monotonic() - clock)
 
     def _pattern(self, pattern: bytes, found: Sequence[bytes], marks: Marks) -> Removal:
