@@ -283,6 +283,19 @@ def test_a_replica_is_refused_by_all_that_change_and_good_for_verify(dbtune: Any
     assert dbtune.json("history", dsn=dsn).code == 0
 
 
+def test_a_replica_takes_a_load_that_reads_and_refuses_one_that_writes(dbtune: Any, replica: tuple[str, str]) -> None:
+    _, dsn = replica
+    book = "version: 1\nname: l\nsteps:\n  - load: {scripts: {a: 'SCRIPT'}, stages: [{duration: 1s, clients: 1}]}\n"
+    reads = dbtune.json("load", dbtune.playbook(book.replace("SCRIPT", "select count(*) from items")), dsn=dsn)
+    assert reads.code == 0, reads
+    writing = "-- a comment\\n\\\\set n 1\\nwith x as (DELETE from items returning 1) select 1"
+    for script in ("insert into items values (1)", writing):
+        body = book.replace("'SCRIPT'", f'"{script}"')
+        writes = dbtune.run("load", dbtune.playbook(body), dsn=dsn)
+        assert (writes.code, writes.out) == (3, ""), writes
+        assert "replica" in writes.err
+
+
 def test_the_holder_of_the_lock_is_named(items: Any) -> None:
     path = items.playbook("version: 1\nname: s\nsteps:\n  - sql: {apply: select pg_sleep(60)}\n")
     process = items.start("apply", path, "--yes")

@@ -148,6 +148,13 @@ def test_a_k6_script_of_ones_own_is_run_and_judged(address: str, tmp_path: Path,
     assert bool(step["broken"]) == bool(code)
 
 
+def test_workers_share_the_clients_of_a_script(address: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.js").write_text(K6_SCRIPT % ("p(95)<60000", address))
+    for worker in (1, 2):
+        step = load(tmp_path, "{script: mine.js}", "--worker", f"{worker}/2").step
+        assert (step["requests"] > 5, step["broken"]) == (True, [])
+
+
 @pytest.mark.parametrize(
     ("script", "words"), [("export default 5 5", "cannot read"), ("export default function () {", "cannot read")]
 )

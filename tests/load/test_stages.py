@@ -109,4 +109,4 @@ def test_an_impossible_stage_is_refused(more: dict[str, object]) -> None:
 
 def test_a_profile_is_told_in_words() -> None:
     words = describe([stage("30s", clients=8, rate="200/s"), stage("2min", target=1)], warm_up_s=5)
-    assert words == "5.00s warm-up, 30.0s 8 clients at 200/s, 2m00s to 1 client"
+    assert words == "5s warm-up, 30s 8 clients at 200/s, 2m00s to 1 client"

@@ -143,7 +143,13 @@ class _Loading:
         load, started_at = self._load, datetime.now(UTC)
         with ExitStack() as stack:
             engine = stack.enter_context(
-                engine_for(load, self._targets, Path(self._order.playbook.path).parent, secrets.token_hex(4))
+                engine_for(
+                    load,
+                    self._targets,
+                    Path(self._order.playbook.path).parent,
+                    mark=secrets.token_hex(4),
+                    worker=self._order.worker,
+                )
             )
             parts = engine.parts or segments(
                 load.chosen_stages, warm_up_s=load.warm_up, whole_seconds=engine.whole_seconds

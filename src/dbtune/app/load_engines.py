@@ -29,7 +29,7 @@ _WRITES = re.compile(
     r"(?:^|[;(])\s*(insert|update|delete|merge|truncate|create|alter|drop|copy|vacuum|reindex|refresh|grant|revoke)\b",
     re.IGNORECASE,
 )
-_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/|^\s*\\.*$", re.DOTALL | re.MULTILINE)
+_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/|^\s*\\[^\n]*$", re.DOTALL | re.MULTILINE)
 
 
 def _nothing() -> None:
@@ -53,8 +53,13 @@ class Engine:
 
 
 @contextmanager
-def engine_for(load: Load, targets: OpenTargets, directory: Path, mark: str) -> Iterator[Engine]:
-    """`directory` is the playbook's; `mark` tells the sessions of this load from all others. Raises DbtuneErrors."""
+def engine_for(
+    load: Load, targets: OpenTargets, directory: Path, *, mark: str, worker: tuple[int, int] | None
+) -> Iterator[Engine]:
+    """`directory` is the playbook's; `mark` tells the sessions of this load from all others.
+
+    `worker` matters to scripts with stages of their own; others are given their share. Raises DbtuneErrors.
+    """
     name = load.chosen_engine
     if name == "pgbench":
         with _pgbench(load, targets, directory, mark) as engine:
@@ -62,7 +67,7 @@ def engine_for(load: Load, targets: OpenTargets, directory: Path, mark: str) -> 
     elif name == "python":
         yield _python(load, targets, directory)
     else:
-        with _http(load, directory, name) as engine:
+        with _http(load, directory, name, worker) as engine:
             yield engine
 
 
@@ -167,12 +172,12 @@ def _in_threads(
 
 
 @contextmanager
-def _http(load: Load, directory: Path, name: str) -> Iterator[Engine]:
+def _http(load: Load, directory: Path, name: str, worker: tuple[int, int] | None) -> Iterator[Engine]:
     from dbtune.servers.load.programs import find_k6
 
     program = None if name == "httpx" else find_k6()
     if program is not None:
-        with _k6(load, directory, program) as engine:
+        with _k6(load, directory, program, worker) as engine:
             yield engine
     elif name == "k6":
         raise Unsupported(
@@ -201,8 +206,8 @@ def _httpx(load: Load) -> Engine:
 
 
 @contextmanager
-def _k6(load: Load, directory: Path, program: Program) -> Iterator[Engine]:
-    from dbtune.load.k6_script import k6_script
+def _k6(load: Load, directory: Path, program: Program, worker: tuple[int, int] | None) -> Iterator[Engine]:
+    from dbtune.load.k6_script import k6_script, k6_segment
     from dbtune.servers.load.k6 import K6, inspect
     from dbtune.servers.load.pgbench import private_directory
 
@@ -228,7 +233,8 @@ def _k6(load: Load, directory: Path, program: Program) -> Iterator[Engine]:
                 except ValueError as error:
                     raise Misused(str(error), hint="or use `engine: httpx`") from error
             where = script.parent if own is not None else private
-            yield K6(program, script, recorder, watch).run(where, private, measured[-1].end_s)
+            segment = k6_segment(*worker) if own is not None and worker is not None else ()
+            yield K6(program, script, recorder, watch, segment).run(where, private, measured[-1].end_s)
 
         notes = ("k6 has no warm-up of its own: warm_up is left out",) if load.warm_up else ()
         yield Engine("k6", run, program.version_text, parts=parts, notes=notes)

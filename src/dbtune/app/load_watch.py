@@ -61,10 +61,10 @@ class Watcher:
             words.append(f"{live.rate:,.0f}/s")
         if live.p95_s is not None:
             words.append(f"p95 {format_duration(live.p95_s)}")
-        left_s = max(self._end_s - live.offset_s, 0.0)
-        phase = "warm-up" if live.offset_s < 0 else f"{format_duration(left_s)} left"
+        if live.offset_s < 0:
+            words.append("warming up")
         fraction = min(max(live.offset_s / self._end_s, 0.0), 1.0)
-        self._progress(f"{self._name}: {', '.join(words)}, {phase}", fraction)
+        self._progress(f"{self._name}: {', '.join(words)}", fraction)
 
     def _shall_end(self, live: Live) -> bool:
         now = time.monotonic()

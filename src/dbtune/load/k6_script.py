@@ -53,6 +53,15 @@ def k6_script(endpoints: Mapping[str, Endpoint], parts: Sequence[Segment]) -> st
     return _SCRIPT % {"endpoints": json.dumps(described, indent=2), "options": json.dumps(options, indent=2)}
 
 
+def k6_segment(worker: int, workers: int) -> tuple[str, ...]:
+    """k6's own options for worker 1 … n of n of a script that brings its stages along."""
+    edges = ["0", *(f"{edge}/{workers}" for edge in range(1, workers)), "1"]
+    return (
+        f"--execution-segment={edges[worker - 1]}:{edges[worker]}",
+        f"--execution-segment-sequence={','.join(edges)}",
+    )
+
+
 def _clients(parts: Sequence[Segment]) -> dict[str, Any]:
     return {
         "executor": "ramping-vus",

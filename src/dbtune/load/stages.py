@@ -147,11 +147,15 @@ def share_of(parts: Sequence[Segment], worker: int, workers: int) -> tuple[Segme
 
 def describe(stages: Sequence[Stage], *, warm_up_s: float = 0.0) -> str:
     """`5s warm-up, 30s 8 clients at 200/s, 2m00s to 10 clients`: what makes two loads comparable."""
-    words = [f"{format_duration(warm_up_s)} warm-up"] if warm_up_s > 0 else []
+    words = [f"{_length(warm_up_s)} warm-up"] if warm_up_s > 0 else []
     for stage in stages:
         clients = stage.clients if stage.clients is not None else stage.target
         people = f"{clients} client{'' if clients == 1 else 's'}"
         moves = "to " if stage.clients is None else ""
         rate = f" at {stage.rate:g}/s" if stage.rate is not None else ""
-        words.append(f"{format_duration(stage.duration)} {moves}{people}{rate}")
+        words.append(f"{_length(stage.duration)} {moves}{people}{rate}")
     return ", ".join(words)
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds:g}s" if seconds < 100 else format_duration(seconds)

@@ -101,7 +101,7 @@ def wording(report: LoadReport) -> str:
 
 def failing(outcome: LoadOutcome) -> Sequence[str]:
     """Why the verdict is failed, the gravest first."""
-    missed = [f"{found.key}: {found.gate.expression}" for found in outcome.thresholds if not found.gate.ok]
+    missed = [f"missed: {found.key}: {found.gate.expression}" for found in outcome.thresholds if not found.gate.ok]
     return (*outcome.broken, *missed)
 
 

@@ -43,7 +43,10 @@ def inspect(program: Program, script: Path, directory: Path) -> tuple[float, int
 class K6:
     """One run of a script. `names` of requests that the recorder does not know are learned, up to a hundred."""
 
-    def __init__(self, program: Program, script: Path, recorder: Recorder, watch: Watch) -> None:
+    def __init__(
+        self, program: Program, script: Path, recorder: Recorder, watch: Watch, options: Sequence[str] = ()
+    ) -> None:
+        self._options = tuple(options)
         self._program, self._script, self._recorder, self._watch = program, script, recorder, watch
         self._places = {name: place for place, name in enumerate(recorder.names)}
         self._start: float | None = None
@@ -57,7 +60,7 @@ class K6:
 
         Raises Misused for a script that k6 refuses, Unreachable.
         """
-        command = [str(self._program.path), "run", *_QUIET, "--out", "json=-", str(self._script)]
+        command = [str(self._program.path), "run", *_QUIET, *self._options, "--out", "json=-", str(self._script)]
         environment = dict(os.environ) | {"K6_NO_USAGE_REPORT": "true", "LC_ALL": "C"}
         with running(command, directory, remove=private, environment=environment, output=subprocess.PIPE) as child:
             lines: queue.Queue[list[bytes] | None] = queue.Queue(maxsize=64)
