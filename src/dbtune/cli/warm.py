@@ -122,8 +122,10 @@ def warm(
 def _check_metrics(path: Path | None) -> None:
     from dbtune.core.errors import Misused
 
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        problem = "is a directory" if path.is_dir() else "lies in a directory that does not exist"
+    if path is None:
+        return
+    if (path.exists() and not path.is_file()) or not path.absolute().parent.is_dir():
+        problem = "is no file" if path.exists() else "lies in a directory that does not exist"
         raise Misused(f"--metrics-file {path} {problem}", hint="name a file in a directory that exists")
 
 

@@ -22,6 +22,7 @@ from dbtune.servers.redis.checkpoint import Checkpoint
 from dbtune.servers.redis.errors import translated
 from dbtune.servers.redis.pace import Pace
 from dbtune.servers.redis.packing import BATCH_ROWS, Packer, Setting
+from dbtune.servers.redis.room import room_of
 from dbtune.servers.redis.rows import Rows, ahead
 from dbtune.servers.redis.session import has_other_servers, is_cluster, server_time
 from dbtune.servers.redis.source import CURSOR, Source, opened_source
@@ -54,7 +55,8 @@ def warm(
             checkpoint = Checkpoint(client, action, setting) if resumable else None
             rows_before = _resumed(checkpoint, rows, source)
             packer = Packer(action, source, setting, rows_before)
-            run = Run(action, client, setting, packer.latest_ms, pace, progress, checkpoint, rows_before)
+            room = room_of(client, source.rows_expected) if pace.careful and not setting.in_cluster else None
+            run = Run(action, client, setting, packer.latest_ms, pace, progress, checkpoint, rows_before, room)
             with ahead(lambda: packer.batches(rows), rows.stopped) as batches:
                 run.warm(batches)
         finally:

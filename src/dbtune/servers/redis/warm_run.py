@@ -21,6 +21,7 @@ from dbtune.servers.redis.errors import server_error
 from dbtune.servers.redis.lines import Line, opened_line
 from dbtune.servers.redis.pace import Pace
 from dbtune.servers.redis.packing import LARGEST_VALUE, Batch, Command, Setting, filing
+from dbtune.servers.redis.room import ENOUGH_KEYS, Room
 from dbtune.servers.redis.wire import Reply
 
 # After these every further command would be answered alike.
@@ -51,6 +52,7 @@ class Run:
         progress: Progress | None,
         checkpoint: Checkpoint | None,
         resumed: int = 0,
+        room: Room | None = None,
     ) -> None:
         self._action, self._client, self._setting = action, client, setting
         self._latest_ms, self._pace, self._progress, self._checkpoint = latest_ms, pace, progress, checkpoint
@@ -59,6 +61,7 @@ class Run:
         self._lists = tuple(lists)
         self._started_s = time.monotonic()
         self._resumed = resumed
+        self._room = room
         self._keys = self._bytes = self._skipped = self._failed = self._duplicates = self._kept = self._expired = 0
         self._written_keys: list[bytes] = []
         self._is_over = self._overtaken = False
@@ -166,6 +169,9 @@ class Run:
         self._compare_generation(batch.commands)
         if self._lists and self._action.mode != "overwrite":
             self._list_written(line, batch)
+        if self._room is not None and self._keys >= ENOUGH_KEYS:
+            self._room.check(self._keys, self._resumed)
+            self._room = None
         if self._checkpoint is not None and self._refusal is None:
             line.send(self._checkpoint.reached(batch.rows, batch.last_key))
         if self._progress is not None:
@@ -207,7 +213,8 @@ class Run:
         if not command.keys_each:
             for reply in replies:
                 if isinstance(reply, exceptions.ResponseError):
-                    raise reply
+                    # The lists cannot be kept, so no key may be written either.
+                    self._refusal, self._is_over = reply, True
             return
         for reply in replies:
             if isinstance(reply, exceptions.ResponseError):
