@@ -6,13 +6,14 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbtune.advisor import index_size
 from dbtune.advisor.arrays import array_items
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.index_size import Attribute, Size
 from dbtune.advisor.source import Column, ColumnStatistics, Source, Table
+from dbtune.servers.embedded.twin_gin import elements
 
 _ALIGNMENT = {"c": 1, "s": 2, "i": 4, "d": 8}
 _SAMPLE = 200
@@ -59,7 +60,7 @@ def measure(
             per_range = int(options.get("pages_per_range", "128"))
             return index_size.brin(table.pages, keys, per_range)
         case _:
-            return index_size.gist(rows, keys)
+            return index_size.gist(rows, [*_trigrams(definition, keys), *include])
 
 
 def known_statistics(table: Table, definition: IndexDefinition) -> bool:
@@ -178,21 +179,18 @@ def _counted(source: Source, table: Table) -> Iterator[tuple[set[str | None], fl
 
 
 def _gin(table: Table, definition: IndexDefinition, keys: Sequence[Attribute], rows: float) -> Size:
-    """Elements a row: as ANALYZE counted them, three-letter pieces of a text, or a guess from the width."""
     pages = 0
     for key, attribute in zip(definition.keys, keys, strict=True):
         column = table.column(key.column) if key.column is not None else _mentioned(table, key.expression)
         stats = column.stats if column is not None else None
-        if key.opclass is not None and "trgm" in key.opclass:
-            elements, distinct, width = attribute.width + 1, min(40_000.0, rows * attribute.width), 4.0
-        elif stats is not None and stats.elem_count_histogram:
-            elements = stats.elem_count_histogram[-1]
-            common = [share for share in stats.most_common_elem_freqs or () if share > 0]
-            distinct = max(len(common) * 10.0, 100.0)
-            width = 8.0
-        else:
-            # A document that comes again brings nothing new.
-            elements = max(attribute.width / 12, 1.0)
-            distinct, width = min(rows, 10_000.0, attribute.distinct * elements), 12.0
-        pages += index_size.gin(rows * (1 - attribute.null_frac), elements, distinct, width).pages
+        found = elements(attribute, stats, column.base if column is not None else "", key.opclass or "", rows)
+        pages += index_size.gin(rows * (1 - attribute.null_frac), found.each, found.distinct, found.width).pages
     return Size(pages)
+
+
+def _trigrams(definition: IndexDefinition, keys: Sequence[Attribute]) -> list[Attribute]:
+    """GiST keeps three bytes and more for each letter of a text that is looked for by its trigrams."""
+    return [
+        replace(one, width=one.width * 4) if key.opclass is not None and "trgm" in key.opclass else one
+        for key, one in zip(definition.keys, keys, strict=True)
+    ]
