@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -22,6 +24,8 @@ from dbtune.servers.postgres.session import connect
 Endpoints = Mapping[str, Callable[[Random], Any]]
 Expected = Mapping[str, Sequence[str]]
 WINDOWS = 12
+DRIFT = 150
+"""Requests, after which other pages are popular."""
 PERIODS = 6
 """In each, every endpoint of a mix is asked for at a rate of its own; two sub-windows long."""
 SERVER = Audited(180000, "shop", "postgres", is_superuser=True, is_replica=False, statistics_age_s=1.0)
@@ -62,6 +66,55 @@ def run_mix(
                 endpoints[name](draw)
 
         return watch(session, 60.0, WINDOWS, pause=pause)
+
+
+@contextmanager
+def serving(
+    endpoints: Endpoints,
+    names: Sequence[str],
+    seed: int,
+    leave: Callable[[], Any],
+    *,
+    threads: int = 3,
+    idle_s: float = 0,
+) -> Iterator[Callable[[], int]]:
+    """Requests from several threads at once, until left; what is yielded tells how many were served.
+
+    How often each endpoint is asked for drifts, as visitors come and go. `leave` closes what a thread has opened.
+    """
+    stop, lock = threading.Event(), threading.Lock()
+    draw, failed, served = Random(seed), list[BaseException](), [0]
+    weights = [1.0] * len(names)
+
+    def count() -> None:
+        with lock:
+            served[0] += 1
+            if served[0] % DRIFT == 1:
+                weights[:] = [(2 if name.startswith("like_") else 1) * draw.choice((0.5, 1, 1, 2)) for name in names]
+
+    def work(number: int) -> None:
+        own = Random(1000 * seed + number)
+        try:
+            while not stop.is_set():
+                endpoints[own.choices(names, weights)[0]](own)
+                count()
+                stop.wait(own.expovariate(1 / idle_s) if idle_s else 0)
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody sees it
+            failed.append(error)
+        finally:
+            leave()
+
+    running = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    try:
+        yield lambda: served[0] if not failed else -1
+    finally:
+        stop.set()
+        for thread in running:
+            thread.join()
+    if failed:
+        raise failed[0]
 
 
 def found_in(traffic: Traffic) -> list[Finding]:

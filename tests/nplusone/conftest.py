@@ -34,14 +34,23 @@ def calibration() -> Any:
 @pytest.fixture(scope="session")
 def shop(postgres_dsn: str, calibration: Any) -> Iterator[str]:
     """The DSN of a filled database."""
-    name = f"dbtune_shop_{secrets.token_hex(6)}"
+    yield from _filled(postgres_dsn, calibration, "shop")
+
+
+@pytest.fixture(scope="session")
+def library(postgres_dsn: str, calibration: Any) -> Iterator[str]:
+    yield from _filled(postgres_dsn, calibration, "library")
+
+
+def _filled(postgres_dsn: str, calibration: Any, application: str) -> Iterator[str]:
+    name = f"dbtune_{application}_{secrets.token_hex(6)}"
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
     if "://" in postgres_dsn:
         dsn = urlsplit(postgres_dsn)._replace(path=f"/{name}").geturl()
     else:
         dsn = conninfo.make_conninfo(postgres_dsn, dbname=name)
-    calibration.fill(dsn)
+    calibration.fill(dsn, application)
     yield dsn
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
@@ -60,5 +69,13 @@ def django_shop(shop: str) -> Iterator[Any]:
 def sqlalchemy_shop(shop: str) -> Iterator[Any]:
     module = _load("shop_sqlalchemy")
     module.ready = module.prepare(shop)
+    yield module
+    module.close()
+
+
+@pytest.fixture(scope="session")
+def sqlalchemy_library(library: str) -> Iterator[Any]:
+    module = _load("library_sqlalchemy")
+    module.ready = module.prepare(library)
     yield module
     module.close()
