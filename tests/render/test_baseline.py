@@ -12,10 +12,16 @@ from html.parser import HTMLParser
 
 import pytest
 
+from dbtune.baseline.capture import Change
+from dbtune.baseline.histogram import of_values
+from dbtune.baseline.load_result import LoadBlock, LoadMoment, LoadResult
 from dbtune.baseline.outcome import (
     Comparison,
     Distribution,
+    Gate,
+    LoadPair,
     Metric,
+    NewIndex,
     Note,
     PlanChange,
     Side,
@@ -35,7 +41,7 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOSTILE = (
     "select '<script>alert(1)</script>' \x1b[31m| \x1b]0;owned\x07 `x` **b** | \n\n# h \u202e \" onload=x {{ 7 * 7 }}"
 )
-FORMS: list[OutputFormat] = ["terminal", "json", "markdown", "html"]
+FORMS: list[OutputFormat] = ["terminal", "json", "markdown", "html", "junit", "github"]
 
 
 def metric(name: str = "feed.p50", **changes: object) -> Metric:
@@ -58,7 +64,16 @@ def comparison(text: str) -> Comparison:
         after=side,
         time=metric("time_per_call"),
         split=Split(0.1, -0.2),
+        plan=PlanChange(text, text, (f"Seq Scan on {text}",), (f"Index Scan using {text}",), 10.0, 1.0, (0,), (0,)),
+        indexes_before=(),
+        indexes_after=(text,),
+        causes=(f'{text}: "{text}" made {text}',),
     )
+    load = LoadResult(
+        text, "pgbench", "open", text, (LoadBlock(0.0, 5.0, 10, 1, 2, of_values([0.01, 0.02])),),
+        series=tuple(LoadMoment(float(second), 1.0, 100.0, p99_s=0.01 * second) for second in range(1, 9)),
+        errors={text: 1},
+    )  # fmt: skip
     capture = Side(text, NOW, 30.0, 6, 30.0, 180006, 1 << 30)
     return Comparison(
         target=text, started_at=NOW, duration_s=0.1, before=capture, after=capture, margin=0.05, noise=0.05,
@@ -67,9 +82,16 @@ def comparison(text: str) -> Comparison:
         tables=(TableChange(text, 10.0, 1.0, 0.0, 5.0, (text,)),),
         plans=(PlanChange(text, text, (f"Seq Scan on {text}",), (f"Index Scan using {text}",), 10.0, 1.0),),
         distributions=(Distribution(text, (0.01, 0.02), (0.001, 0.002)),),
-        geometric_mean={"timings": 0.25}, split=Split(0.1, -0.2), gates=(),
+        geometric_mean={"timings": 0.25}, split=Split(0.1, -0.2),
+        gates=(
+            Gate(text, ok=True, value=0.01, unit="s", limit=0.02, before=0.05),
+            Gate(text, ok=False, value=None, reason=text),
+        ),
         trust=Trust((Note("warning", text, text, text),), {"work_mem": ("4MB", text)}, 1.0, 0.9),
         verdict="improved",
+        loads=(LoadPair(text, load, load),),
+        new_indexes=(NewIndex(text, text, text, 1 << 20, 0.4, 12, text),),
+        changes=(Change(text, text, text, "setting", NOW, (text,)),),
     )  # fmt: skip
 
 
@@ -111,8 +133,9 @@ def test_hostile_texts_stay_data(form: OutputFormat) -> None:
 def test_rows_of_a_markdown_table_have_as_many_cells_as_its_head() -> None:
     rows = [line for line in rendered("markdown", HOSTILE).splitlines() if line.startswith("|")]
     cells = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
-    assert set(cells[:4]) == {7}
-    assert set(cells[4:]) == {8}
+    assert set(cells[:4]) == {4}
+    assert set(cells[4:8]) == {7}
+    assert set(cells[8:]) == {8}
 
 
 @pytest.mark.parametrize("text", ["select 1", HOSTILE, "select " + "x, " * 400])
@@ -136,7 +159,7 @@ def test_the_page_allows_nothing_but_its_own_style_sheet() -> None:
 def test_every_chart_has_a_role_a_title_a_description_and_a_table() -> None:
     text = rendered("html")
     charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(charts) == 3
+    assert len(charts) == 5
     for chart in charts:
         assert 'role="img"' in chart
         assert re.search(r"<title[^>]*>[^<]+</title>", chart)
@@ -144,6 +167,7 @@ def test_every_chart_has_a_role_a_title_a_description_and_a_table() -> None:
     ids = re.findall(r'id="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert text.count("<table") >= 3
+    assert text.count("<summary>As a table") == 3
 
 
 def test_two_hundred_statements_stay_within_500_kb() -> None:
@@ -159,12 +183,16 @@ def test_json_follows_the_contract() -> None:
     assert document["metrics"][0]["interval"] == [-0.77, -0.72]
     names = {"name", "unit", "before", "after", "change", "interval", "n_before", "n_after", "verdict"}
     assert names <= set(document["metrics"][0])
-    assert document["gates"] == []
+    assert [(gate["expression"], gate["ok"], gate["value"]) for gate in document["gates"]] == [
+        ("select 1", True, 0.01), ("select 1", False, None),
+    ]  # fmt: skip
+    assert document["statements"][0]["causes"] == ['select 1: "select 1" made select 1']
+    assert document["loads"][0]["after"]["sent"] == 10
     assert document["verdict"] == "improved"
     assert document["statements"][0]["queryid"] == "-9123456789012345678"
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "junit"])
 def test_a_comparison_of_nothing_is_rendered(form: OutputFormat) -> None:
     empty = replace(
         comparison("x"), metrics=(), statements=(), tables=(), plans=(), distributions=(), geometric_mean={},
@@ -188,3 +216,21 @@ def test_shares_change_by_points() -> None:
 def test_times_of_zero_are_left_out_of_logarithmic_charts() -> None:
     assert dumbbell("x", "t", [Span("a", "", "open", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))]) is None
     assert curves("x", "t", (0.0,), (1.0,)) is None
+
+
+def test_changed_nodes_are_marked_on_both_sides() -> None:
+    page = rendered("html", "t")
+    assert re.search(r'class="mark">\* Seq Scan on t', page)
+    assert re.search(r'class="mark">\* Index Scan using t', page)
+
+
+def test_a_junit_case_fails_for_each_gate_that_does_not_hold() -> None:
+    from xml.etree import ElementTree as ET
+
+    suite = ET.fromstring(rendered("junit", "feed"))[0]  # noqa: S314 - our own text
+    assert suite.get("failures") == "1"
+    assert [case.get("classname") for case in suite][:2] == ["gates", "gates"]
+
+
+def test_annotations_are_one_line_each() -> None:
+    assert all(line.startswith("::") for line in rendered("github", HOSTILE).splitlines())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from dbtune.baseline.outcome import SCHEMA, Comparison, Metric, StatementChange
+from dbtune.baseline.outcome import SCHEMA, Comparison, LoadPair, Metric, StatementChange
 from dbtune.baseline.statistics import Interval
 from dbtune.core.formats import Screen
 from dbtune.core.reports import envelope
@@ -35,6 +35,9 @@ def document(report: Comparison) -> dict[str, Any]:
         "tables": [asdict(table) for table in report.tables],
         "plans": [{**asdict(plan), "changed": plan.changed} for plan in report.plans],
         "gates": [asdict(gate) for gate in report.gates],
+        "loads": [_load(pair) for pair in report.loads],
+        "new_indexes": [asdict(index) for index in report.new_indexes],
+        "changes": [asdict(change) for change in report.changes],
         "trust": trust,
     }
 
@@ -63,7 +66,27 @@ def _statement(statement: StatementChange) -> dict[str, Any]:
         "before": asdict(statement.before) if statement.before else None,
         "after": asdict(statement.after) if statement.after else None,
         "split": asdict(statement.split),
+        "plan": {**asdict(statement.plan), "changed": statement.plan.changed} if statement.plan else None,
+        "indexes_before": list(statement.indexes_before),
+        "indexes_after": list(statement.indexes_after),
+        "causes": list(statement.causes),
     }
+
+
+def _load(pair: LoadPair) -> dict[str, Any]:
+    """Without histograms: the captures hold those."""
+    sides = {"before": pair.before, "after": pair.after}
+    return {
+        "name": pair.name,
+        **{
+            label: {
+                "engine": load.engine, "mode": load.mode, "profile": load.profile, "workers": load.workers,
+                "duration_s": load.duration_s, "sent": load.sent, "failed": load.failed, "dropped": load.dropped,
+                "errors": dict(load.errors), "series": [asdict(moment) for moment in load.series],
+            }
+            for label, load in sides.items()
+        },
+    }  # fmt: skip
 
 
 def _interval(interval: Interval | None) -> list[float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbtune.baseline.gates import say
 from dbtune.baseline.outcome import Comparison, Metric, StatementChange
 from dbtune.core.formats import Screen
 from dbtune.render import baseline_words as words
@@ -21,6 +22,13 @@ def _lines(report: Comparison, screen: Screen) -> Iterator[str]:
     yield f"## {markdown(report.before.name)} → {markdown(report.after.name)}: {words.WORDS[report.verdict]}"
     yield ""
     yield f"On {markdown(report.target)}: {words.headline(report)}. {words.explanation(report)}"
+    if report.gates:
+        yield ""
+        yield "| gate | holds | measured |"
+        yield "|---|---|---|"
+        for gate in report.gates:
+            told = say(gate).removeprefix(f"{gate.expression}: ")
+            yield f"| {markdown(gate.expression)} | {'✅' if gate.ok else '❌'} | {markdown(told)} |"
     if report.metrics:
         yield ""
         yield "| metric | before | after | change | n | verdict |"
@@ -31,6 +39,7 @@ def _lines(report: Comparison, screen: Screen) -> Iterator[str]:
             yield ""
             yield f"{markdown(line)}."
     yield from _statements(report, screen)
+    yield from _causes(report)
     yield from _plans(report)
     yield from _trust(report)
 
@@ -73,6 +82,18 @@ def _statement(statement: StatementChange) -> str:
         words.blocks(statement), verdict,
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
+
+
+def _causes(report: Comparison) -> Iterator[str]:
+    found = [(change, cause) for change in report.statements for cause in change.causes]
+    if not found:
+        return
+    yield ""
+    yield "### Why"
+    yield ""
+    for change, cause in found:
+        text = change.query or f"queryid {change.queryids[0]}"
+        yield f"- {markdown(text if len(text) <= 100 else text[:99] + '…')}: {markdown(cause)}"
 
 
 def _plans(report: Comparison) -> Iterator[str]:

@@ -9,9 +9,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dbtune.baseline.gates import say
 from dbtune.baseline.outcome import Comparison, Metric, PlanChange, StatementChange
 from dbtune.baseline.verdict import Verdict
 from dbtune.core.formats import Screen
+from dbtune.core.units import format_duration, format_size
 from dbtune.render import baseline_words as words
 from dbtune.render.paint import paint
 from dbtune.render.text import one_line
@@ -36,6 +38,7 @@ def _parts(report: Comparison, screen: Screen) -> Iterator[RenderableType]:
         if found is not None:
             yield Text(f"{verdict}: {one_line(found)}", style=_STYLES[words.TONES[verdict]])
     yield Text(words.explanation(report), style="dim")
+    yield from _gates(report)
     for name, metrics in words.by_subject(report.metrics).items():
         yield Text()
         yield Text(one_line(name), style="bold")
@@ -48,6 +51,16 @@ def _parts(report: Comparison, screen: Screen) -> Iterator[RenderableType]:
     yield from _plans(report.plans)
     yield from _tables(report)
     yield from _trust(report)
+
+
+def _gates(report: Comparison) -> Iterator[RenderableType]:
+    if not report.gates:
+        return
+    yield Text()
+    yield Text("Gates", style="bold")
+    for gate in report.gates:
+        mark = ("holds", "green") if gate.ok else ("does not hold", "bold red")
+        yield Padding(Text.assemble(mark, f"  {one_line(say(gate))}"), (0, 0, 0, 2))
 
 
 def _metrics(metrics: list[Metric]) -> Iterator[RenderableType]:
@@ -112,6 +125,11 @@ def _statement(statement: StatementChange, screen: Screen) -> Iterator[Renderabl
         detail += ", nested"
     reason = words.why(time)
     yield Padding(Text(f"{detail}; {one_line(reason)}" if reason else detail, style="dim"), (0, 0, 0, 6))
+    if statement.indexes_before != statement.indexes_after:
+        used = [", ".join(names) or "none" for names in (statement.indexes_before, statement.indexes_after)]
+        yield Padding(Text(f"index used: {one_line(used[0])} → {one_line(used[1])}", style="dim"), (0, 0, 0, 6))
+    for cause in statement.causes:
+        yield Padding(Text(f"because {one_line(cause)}", style="dim"), (0, 0, 0, 6))
 
 
 def _plans(plans: tuple[PlanChange, ...]) -> Iterator[RenderableType]:
@@ -141,7 +159,7 @@ def _tables(report: Comparison) -> Iterator[RenderableType]:
     yield Text()
     yield Text("New indexes", style="bold")
     for table in fresh:
-        indexes = ", ".join(map(one_line, table.new_indexes))
+        indexes = ", ".join(_index(name, report) for name in table.new_indexes)
         yield Padding(Text(f"{one_line(table.table)}: {indexes}"), (0, 0, 0, 2))
         yield Padding(
             Text(
@@ -151,6 +169,16 @@ def _tables(report: Comparison) -> Iterator[RenderableType]:
             ),
             (0, 0, 0, 4),
         )
+
+
+def _index(name: str, report: Comparison) -> str:
+    """`users_email_idx (1.2 MB, built in 340ms)`, as far as that is known."""
+    known = next((index for index in report.new_indexes if index.name == name), None)
+    facts = [] if known is None else [
+        *([format_size(known.size_bytes)] if known.size_bytes else []),
+        *([f"built in {format_duration(known.build_s)}"] if known.build_s is not None else []),
+    ]  # fmt: skip
+    return f"{one_line(name)} ({', '.join(facts)})" if facts else one_line(name)
 
 
 def _trust(report: Comparison) -> Iterator[RenderableType]:

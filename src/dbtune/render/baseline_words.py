@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
-from dbtune.baseline.outcome import Comparison, Metric, StatementChange, Trust
+from dbtune.baseline.outcome import Comparison, Metric, StatementChange, StatementSide, Trust
 from dbtune.baseline.statistics import Interval
 from dbtune.baseline.verdict import Verdict
 from dbtune.core.units import format_duration, format_size
+from dbtune.render.text import one_line
 
 NOT_KNOWN = "–"
 _NAMED = 6
@@ -26,7 +28,7 @@ def value(number: float | None, unit: str) -> str:
     if unit == "s":
         return format_duration(number)
     if unit == "share":
-        return f"{number * 100:.1f}%"
+        return f"{number * 100:.2g}%" if 0 < abs(number) < 0.00995 else f"{number * 100:.1f}%"
     if unit == "B":
         return format_size(number)
     text = f"{number:,.0f}" if number == int(number) or abs(number) >= 1000 else f"{number:.3g}"
@@ -89,6 +91,9 @@ def why(metric: Metric) -> str | None:
 
 def subject(name: str) -> tuple[str, str]:
     """`"feed.p50"` → what was measured and which figure of it, in words."""
+    found = re.fullmatch(r"(.+)\.(p\d+\.\d+)", name)
+    if found is not None:
+        return found[1], found[2]
     head, _, tail = name.rpartition(".")
     return head or name, (tail if head else "").replace("_", " ") or "value"
 
@@ -154,6 +159,36 @@ def calls(statement: StatementChange) -> str:
 def blocks(statement: StatementChange) -> str:
     sides = [f"{side.blocks_per_call:.3g}" if side else NOT_KNOWN for side in (statement.before, statement.after)]
     return " → ".join(sides)
+
+
+def signed(seconds: float) -> str:
+    """`+1.2ms`, `−30ms`: with a true minus."""
+    return _signed(seconds)
+
+
+def details(statement: StatementChange) -> list[tuple[str, str, str]]:
+    """(figure, before, after) of one statement; what neither side has is left out."""
+    rows: tuple[tuple[str, str, Callable[[StatementSide], float | None]], ...] = (
+        ("calls a second", "calls", lambda side: side.calls_per_s),
+        ("time", "s", lambda side: side.time_per_call_s),
+        ("planning", "s", lambda side: side.plan_s_per_call or None),
+        ("reading and writing", "s", lambda side: side.io_s_per_call or None),
+        ("rows", "rows", lambda side: side.rows_per_call),
+        ("blocks", "blocks", lambda side: side.blocks_per_call),
+        ("temporary blocks", "blocks", lambda side: side.temp_blocks_per_call or None),
+        ("WAL", "B", lambda side: side.wal_bytes_per_call or None),
+        ("longest ever", "s", lambda side: side.max_s),
+    )
+    found = []
+    for label, unit, read in rows:
+        sides = [read(side) if side else None for side in (statement.before, statement.after)]
+        if sides != [None, None]:
+            found.append((label, value(sides[0], unit), value(sides[1], unit)))
+    indexes = [", ".join(names) for names in (statement.indexes_before, statement.indexes_after)]
+    if any(indexes):
+        used = [one_line(text or "none")[:200] for text in indexes]
+        found.append(("indexes used", used[0], used[1]))
+    return found
 
 
 def coverage(trust: Trust) -> str | None:
