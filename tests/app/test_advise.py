@@ -100,6 +100,7 @@ def test_a_table_never_analyzed_is_named(database: str) -> None:
 def test_why_shows_the_plans_and_an_unknown_name_is_misuse(orders: str) -> None:
     found = _ask(orders, sql=LOOK_UP, why="1")
     assert [one.index for one in found.explanations] == [found.recommendations[0].name]
+    assert found.recommendations[0].name in str(found.explanations[0].after.document)
     assert (found.explanations[0].before.root.total_cost or 0) > (found.explanations[0].after.root.total_cost or 0)
     with pytest.raises(Misused, match="no advised index is called nonsense"):
         _ask(orders, sql=LOOK_UP, why="nonsense")

@@ -24,6 +24,7 @@ from dbtune.core.questions import Explained
 from dbtune.plans.plan import Plan
 from dbtune.plans.shape import shape_plan
 from dbtune.servers.embedded.postgres import embedded_postgres
+from dbtune.servers.embedded.process import preparing
 from dbtune.servers.embedded.twin_candidates import Candidates
 from dbtune.servers.embedded.twin_load import OWNER, load, oids_by_name
 from dbtune.servers.embedded.twin_sessions import Sessions
@@ -58,7 +59,8 @@ def open_twin(source: Source, *, progress: Progress = silent) -> Iterator[Twin]:
         builder = _session(stack, own, read_only=False)
         progress("loading schema and statistics")
         data = server.directory / "data"
-        problems = load(admin, builder, source, data)
+        with preparing("twin"):
+            problems = load(admin, builder, source, data)
         planner = _session(stack, own, read_only=True)
         behave_like(planner, source)
         yield Twin(source, (*source.not_examined, *problems), Sessions(admin, builder, planner), data)
@@ -83,7 +85,8 @@ class Twin:
         self._texts: dict[str, str | Misused] = {}
 
     def add(self, definitions: Iterable[IndexDefinition]) -> Sequence[Candidate]:
-        return self._candidates.add(definitions)
+        with preparing("twin"):
+            return self._candidates.add(definitions)
 
     def costs(
         self, statements: Sequence[str], active: Collection[IndexDefinition] = (), dropped: Collection[str] = ()
@@ -96,7 +99,7 @@ class Twin:
         text = self._text(statement)
         try:
             with self._sessions.planner.transaction():
-                return shape_plan(explain_once(self._sessions.planner, Explained(text)))
+                return shape_plan(self._renamed(explain_once(self._sessions.planner, Explained(text))))
         except psycopg.Error as error:
             raise Misused(f"the statement cannot be planned: {_reason(error)}") from error
 
@@ -143,6 +146,19 @@ class Twin:
         document: Any = row[0] if row else None
         plan: Mapping[str, Any] = document[0]["Plan"]
         return plan
+
+    def _renamed(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Candidates under the names that they are advised under."""
+        renamed = {
+            key: [self._renamed(child) for child in value]
+            if key == "Plans"
+            else self._renamed(value)
+            if key == "Plan"
+            else value
+            for key, value in document.items()
+        }
+        definition = self._candidates.named(str(document.get("Index Name")))
+        return renamed if definition is None else renamed | {"Index Name": definition.name}
 
     def _used(self, root: Mapping[str, Any]) -> tuple[frozenset[IndexDefinition], frozenset[str]]:
         candidates, existing = set(), set()
