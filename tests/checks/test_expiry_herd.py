@@ -29,7 +29,7 @@ def found(lives_s: Iterable[float]) -> list[object]:
 @pytest.mark.parametrize("longest_s", [30, 300, 900, 1200, 3600])
 def test_keys_that_are_spread_by_chance_are_no_herd(keys: int, longest_s: int) -> None:
     chance = seeded(keys * longest_s)
-    assert not any(found(chance.uniform(0, longest_s) for _ in range(keys)) for _ in range(100))
+    assert not any(found(chance.uniform(0, longest_s) for _ in range(keys)) for _ in range(25))
 
 
 def test_without_the_margin_chance_would_be_called_a_herd() -> None:
