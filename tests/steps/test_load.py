@@ -69,6 +69,8 @@ def test_a_threshold_may_be_one_text_a_list_or_a_mapping(tmp_path: Path) -> None
     [
         ("{scripts: {a: select 1}}", "needs stages"),
         ("{scripts: {a: select 1}, profile: smoke, stages: [{duration: 1s, clients: 1}]}", "stages or a profile"),
+        ("{scripts: {a: select 1}, stages: [{duration: 1s, clients: 0, rate: 5}]}", "a rate needs clients"),
+        ("{scripts: {a: 'm:f'}, profile: smoke, sample: 10%}", "only pgbench"),
         ("{profile: smoke}", "one of scripts, endpoints and script"),
         ("{scripts: {a: select 1}, endpoints: {b: http://x}, profile: smoke}", "one of scripts, endpoints and script"),
         ("{engine: k6, scripts: {a: select 1}, profile: smoke}", "engine k6 does not run these"),

@@ -161,13 +161,15 @@ class _Loading:
                 self._step.name, load.expectations, recorder, self._progress,
                 recording=self._recording, baseline=self._order.baseline,
             )  # fmt: skip
-            interrupted = False
+            interrupted = whole = False
             try:
                 self._carry_out(engine, parts, recorder, watcher)
+                whole = not any(ended.stopped or ended.broken for ended in self._ended)
             except KeyboardInterrupt:
                 interrupted = True
-            if interrupted or any(ended.stopped for ended in self._ended):
-                engine.cancel()
+            finally:
+                if not whole:
+                    engine.cancel()
         return self._outcome(engine, parts, recorder, watcher, started_at, interrupted=interrupted), interrupted
 
     def _carry_out(self, engine: Engine, parts: Sequence[Segment], recorder: Recorder, watcher: Watcher) -> None:

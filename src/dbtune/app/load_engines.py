@@ -109,8 +109,15 @@ def _pgbench(load: Load, targets: OpenTargets, directory: Path, mark: str) -> It
             run=run,
             version=program.version_text,
             whole_seconds=True,
+            notes=_rounded(load),
             cancel=partial(cancel_sessions, dsn, place.application_name),
         )
+
+
+def _rounded(load: Load) -> tuple[str, ...]:
+    lengths = [load.warm_up, *(stage.duration for stage in load.chosen_stages)]
+    parts = any(length != round(length) for length in lengths)
+    return ("pgbench runs whole seconds: the lengths of the stages were rounded, to one at least",) if parts else ()
 
 
 def _script(name: str, script: Script, directory: Path) -> pgbench_module.Script:

@@ -59,6 +59,8 @@ class Stage(BaseModel):
     def _one_of_both(self) -> Stage:
         if (self.clients is None) == (self.target is None):
             raise ValueError("a stage has either clients, which hold, or a target, to which their number moves")
+        if self.rate is not None and self.clients == 0:
+            raise ValueError("a rate needs clients that keep it")
         return self
 
 

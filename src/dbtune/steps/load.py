@@ -18,6 +18,7 @@ from dbtune.steps.step import Plan, Step, Verdict
 Engine = Literal["pgbench", "python", "http", "k6", "httpx"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PGBENCH_ONLY = frozenset({"protocol", "max_tries", "variables", "seed", "sample"})
 _LATER = "`dbtune load` runs it"
 
 
@@ -99,6 +100,8 @@ class Load(Step):
         wanted = self._possible_engines()
         if self.engine is not None and self.engine not in wanted:
             raise ValueError(f"the engine {self.engine} does not run these: use {' or '.join(wanted)}")
+        if self.chosen_engine != "pgbench" and (foreign := sorted(self.model_fields_set & _PGBENCH_ONLY)):
+            raise ValueError(f"{', '.join(foreign)}: only pgbench knows what to do with it")
         if self.stages and self.profile:
             raise ValueError("a load has stages or a profile")
         if not self.stages and self.profile is None and self.script is None:

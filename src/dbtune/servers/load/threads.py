@@ -18,6 +18,7 @@ from dbtune.load.recorder import Recorder, Seen
 from dbtune.load.stages import Segment
 
 _GRACE_S = 30.0
+_SHORT_GRACE_S = 3.0
 _LONGEST_ERROR = 200
 
 
@@ -101,7 +102,7 @@ class Threads:
             # Also after Ctrl-C: what was measured until then is worth showing.
             shared.stop.set()
             worked_until = time.perf_counter()
-            hanging = _join(threads, _GRACE_S)
+            hanging = _join(threads, _SHORT_GRACE_S if stopped else _GRACE_S)
             latest = max((call.ended for call in shared.finished), default=worked_until)
             self._drain(shared)
             self._settle(shared, max(latest, min(worked_until, shared.end)) - shared.start, stopped=stopped)
