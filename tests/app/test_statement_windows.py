@@ -13,7 +13,7 @@ from psycopg import conninfo, sql
 
 from dbtune.app.accepted import accept, read_accepted
 from dbtune.app.audit import Wish, audit
-from dbtune.app.statement_windows import watch
+from dbtune.app.statement_windows import sub_windows, watch
 from dbtune.app.targets import OpenTargets
 from dbtune.checks.check import Audited
 from dbtune.checks.n_plus_one import judge
@@ -72,6 +72,11 @@ def test_a_loop_is_named_with_its_parent_its_foreign_key_and_a_fix_with_quoted_n
     with psycopg.connect(database) as connection:
         connection.execute(found.fix.sql[0].encode())
     assert {"django", "sqlalchemy", "typeorm", "prisma", "rails"} <= set(found.evidence["rewrite"])
+
+
+@pytest.mark.parametrize(("window_s", "parts"), [(1, 6), (30, 6), (60, 12), (120, 24), (3600, 24)])
+def test_a_window_is_cut_into_six_to_twenty_four_parts(window_s: float, parts: int) -> None:
+    assert sub_windows(window_s) == parts
 
 
 def test_without_a_window_the_snapshot_is_capped_at_suspected(

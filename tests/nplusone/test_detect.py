@@ -159,6 +159,29 @@ def test_many_single_row_writes_per_commit_are_suspected_and_none_under_autocomm
     assert detect(traffic(write, commits=1800)).detections == ()
 
 
+def test_items_put_in_one_by_one_after_their_order_are_found_with_it_as_parent() -> None:
+    keys = (primary("orders", "id"), primary("items", "id"), foreign("items", "order_id", "orders"))
+    order = statement("INSERT INTO orders (note) VALUES ($1) RETURNING id", CALLS)
+    item = statement("INSERT INTO items (order_id) VALUES ($1)", (54, 125, 31, 96, 160, 63))
+    (found,) = detect(traffic(order, item, keys=keys)).detections
+    assert (found.kind, found.parent and found.parent.text) == ("write", order.text)
+    assert found.calls_per_parent == pytest.approx(11, abs=0.1)
+
+
+def test_a_walk_up_a_tree_is_told_from_single_references_to_it() -> None:
+    tree = (primary("nodes", "id"), foreign("nodes", "parent_id", "nodes"))
+    keys = (*tree, primary("goods", "id"), foreign("goods", "node_id", "nodes"))
+    product = statement("SELECT id, node_id FROM goods WHERE id = $1", LOOPED)
+    once = statement("SELECT id, parent_id FROM nodes WHERE id = $1", LOOPED)
+    depth = (3, 4, 4, 3, 4, 5, 4, 3, 4, 4, 5, 4)
+    walk = statement(once.text, tuple(one * levels for one, levels in zip(LOOPED, depth, strict=True)))
+    assert detect(traffic(product, once, keys=keys)).detections == ()
+    (found,) = detect(traffic(product, walk, keys=keys)).detections
+    assert (found.kind, found.level) == ("tree", "suspected")
+    assert "with recursive" in rewrite(found).sql[0]
+    assert 'w."parent_id" = t."id"' in rewrite(found).sql[0]
+
+
 def test_a_queue_worked_off_row_by_row_is_left_out() -> None:
     take = statement("SELECT id FROM posts WHERE title = $1 LIMIT $2 FOR UPDATE SKIP LOCKED", ROWS)
     done = statement("UPDATE posts SET title = $1 WHERE id = $2", ROWS)

@@ -14,7 +14,7 @@ from dbtune.nplusone.traffic import Statement
 USERS, POSTS = ("public", "users"), ("public", "Posts")
 FORWARD = Edge("forward", "Posts.author_id → users.id", POSTS, ("author_id",), USERS, ("id",))
 REVERSE = Edge("reverse", "Posts.author_id → users.id", USERS, ("id",), POSTS, ("author_id",))
-WALK_DOWN = Edge("reverse", "x", USERS, ("id",), USERS, ("boss_id",), walks_tree=True)
+WALK_DOWN = Edge("reverse", "x", USERS, ("id",), USERS, ("boss_id",), 1.0, ("boss_id",))
 LIBRARIES = {"django", "sqlalchemy", "typeorm", "prisma", "rails"}
 
 

@@ -5,9 +5,11 @@ grows slower with its content. No single statement shows among the slow ones.
 
 **How it is known.** Over the sub-windows of `--window 60s`, the child's calls equal the parent's rows, window by
 window, along a foreign key: shape of the look-up 20 points, foreign key 20 (10 where only the names say so), calls
-per row 25, co-variation 25, cheapness 10. *Suspected* from 60, *likely* from 80. Without a window only the ratio
-and the shape are left, so it is *suspected* at most. Counters cannot tell look-ups of different rows from the same
-one repeated; where that matters, log a sample of statements with their parameters. Locking look-ups, queues (SKIP
+per row 25, co-variation 25, cheapness 10. Where several lists, fixed pages and sessions share a look-up, each gets its
+share by regression, and counts only if chance would bring as much in less than one of a hundred tries. *Suspected*
+from 60, *likely* from 80. Without a window only the ratio and the shape are left, so it is *suspected* at most.
+Counters cannot tell look-ups of different rows from the same one repeated: `--log FILE`, the server's log with
+values, can, and makes it *confirmed*. Locking look-ups, queues (SKIP
 LOCKED), uniqueness and referential checks, batches (IN, ANY), and what is asked once per request are left out.
 
 **What to do.** Join, or ask once with `= any($1)`: select_related or prefetch_related in Django, selectinload or

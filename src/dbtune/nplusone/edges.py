@@ -21,7 +21,7 @@ class Edge:
     them; `same`: both read one table; `shared`: both refer to a third; `guess`: only the names say so.
 
     `per_row` is how many look-ups each row of the parent is expected to cause: below 1 where the key may be null.
-    `walks_tree`: the child's table refers to itself.
+    `own_link`: by which columns the child's table refers to itself; empty where it does not.
     """
 
     kind: EdgeKind
@@ -31,7 +31,7 @@ class Edge:
     child_table: Table
     child_columns: tuple[str, ...]
     per_row: float = 1.0
-    walks_tree: bool = False
+    own_link: tuple[str, ...] = ()
 
     @property
     def is_declared(self) -> bool:
@@ -79,8 +79,10 @@ class Schema:
     def primary(self, table: Table) -> tuple[str, ...]:
         return next((tuple(row.columns) for row in self.unique(table) if row.is_primary), ())
 
-    def refers_to_itself(self, table: Table) -> bool:
-        return any((row.other_schema, row.other_table) == table for row in self.foreign(table))
+    def own_link(self, table: Table) -> tuple[str, ...]:
+        """The columns by which a table refers to itself."""
+        rows = (row for row in self.foreign(table) if (row.other_schema, row.other_table) == table)
+        return next((tuple(row.columns) for row in rows), ())
 
     def reach(self, shape: Shape) -> frozenset[Table]:
         """The tables that a statement names, and those that they refer to: no edge leads anywhere else."""
@@ -159,14 +161,14 @@ def _declared(parent: Shape, place: int, table: Table, lookup: Lookup, schema: S
                 yield Edge(
                     "forward", _link(table, row.columns, lookup.table, lookup.columns), table, tuple(row.columns),
                     lookup.table, lookup.columns, 1.0 - (row.null_fraction or 0.0),
-                    schema.refers_to_itself(lookup.table),
+                    schema.own_link(lookup.table),
                 )  # fmt: skip
         return
     row = lookup.foreign
     if (row.other_schema, row.other_table) == table and _returns(parent, place, row.other_columns or ()):
         yield Edge(
             "reverse", _link(lookup.table, lookup.columns, table, row.other_columns or ()), table,
-            tuple(row.other_columns or ()), lookup.table, lookup.columns, 1.0, lookup.table == table,
+            tuple(row.other_columns or ()), lookup.table, lookup.columns, 1.0, schema.own_link(lookup.table),
         )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def _to_many(edge: Edge) -> Rewrite:
 def _tree(edge: Edge) -> Rewrite:
     table, key = quote(*edge.child_table), quote(*(edge.child_columns[:1]))
     upwards = edge.kind == "forward"
-    link = quote(*((edge.parent_columns if edge.parent_table == edge.child_table else edge.child_columns)[:1]))
+    link = quote(*(edge.own_link or edge.parent_columns)[:1])
     start = f"select t.* from {table} t where t.{key} = $1"
     step = f"w.{link} = t.{key}" if upwards else f"t.{key} = w.{quote(*(edge.parent_columns[:1]))}"
     more = f"select t.* from {table} t join walk w on {step}"

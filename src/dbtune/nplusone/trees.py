@@ -64,7 +64,7 @@ def _down(child: Member, lookup: Lookup, found: Members, traffic: Traffic) -> De
     walks = max(statement.total_calls - statement.total_rows, 1)
     text = f"{'.'.join(lookup.table)}.{lookup.columns[0]} → {'.'.join(lookup.table)}"
     others = tuple(row.other_columns or ())
-    edge = Edge("reverse", text, lookup.table, others, lookup.table, lookup.columns, 1.0, walks_tree=True)
+    edge = Edge("reverse", text, lookup.table, others, lookup.table, lookup.columns, 1.0, lookup.columns)
     return _detection(child, None, edge, follows, statement.total_calls / walks, traffic=traffic)
 
 
@@ -81,7 +81,7 @@ def _once_per_node(child: Member, found: Members) -> bool:
 
 def _up(child: Member, lookup: Lookup, found: Members, schema: Schema, traffic: Traffic) -> Detection | None:
     """More look-ups of nodes than references to the first of them: the rest are their ancestors."""
-    if lookup.foreign is not None or not schema.refers_to_itself(lookup.table):
+    if lookup.foreign is not None or not schema.own_link(lookup.table):
         return None
     calls = child.statement.calls
     listed = list(_references(child, lookup, found, schema))
