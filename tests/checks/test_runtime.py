@@ -19,11 +19,14 @@ from psycopg import conninfo
 from dbtune.app.audit import Wish, audit
 from dbtune.app.targets import OpenTargets
 from dbtune.checks.check import Audited, checks
+from dbtune.checks.sessions import Session
 from dbtune.checks.standby_behind import Standby
 from dbtune.checks.statements_hidden import is_cut_off
 from dbtune.core.findings import AuditReport
 from dbtune.core.progress import silent
 from dbtune.servers.embedded.postgres import embedded_postgres
+from dbtune.servers.postgres.queries import fetch
+from dbtune.servers.postgres.session import connect
 from dbtune.steps.step import kinds
 
 OURS = tuple(code for code in checks() if code.startswith("PG1"))
@@ -67,6 +70,32 @@ def wait_until(connection: psycopg.Connection, query: str) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"never became true: {query}")
+
+
+@pytest.fixture
+def alone(database: str) -> Iterator[str]:
+    """The DSN of a role that may have one connection."""
+    name = "dbtune_test_alone"
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("create extension pg_stat_statements")
+        owner.execute(f"create role {name} login in role pg_monitor connection limit 1".encode())
+        try:
+            yield conninfo.make_conninfo(database, user=name)
+        finally:
+            owner.execute(f"drop role {name}".encode())
+
+
+def test_a_role_with_one_connection_gets_the_whole_audit(alone: str) -> None:
+    looked = audit(OpenTargets(alone, None), Wish(), silent)
+    assert set(looked.examined) >= {"PG001", "PG007", "PG015", "PG101", "PG201"}
+    assert not any("connection" in one.reason for one in looked.skipped)
+
+
+def test_the_connections_of_the_audit_itself_are_no_sessions_of_the_application(database: str) -> None:
+    with connect(database) as first, connect(database) as second, psycopg.connect(database) as application:
+        seen = {row.pid for row in fetch(first, "audit_sessions", Session)}
+        assert not seen & {first.info.backend_pid, second.info.backend_pid}
+        assert application.info.backend_pid in seen
 
 
 def test_evictions_are_found_where_there_is_room_for_few_statements(strained: str) -> None:

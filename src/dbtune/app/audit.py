@@ -21,6 +21,7 @@ from dbtune.core.findings import SEVERITIES, AuditReport, Finding, Unexamined
 from dbtune.core.identifiers import did_you_mean
 from dbtune.core.progress import Progress, silent
 
+ROOM_TIMEOUT_S = 5.0
 Rows = Mapping[tuple[str, type[Any]], Sequence[Any] | DbtuneError]
 
 
@@ -106,8 +107,8 @@ def _ask_postgres(dsn: str | None, chosen: Sequence[Check], wish: Wish, progress
         return nobody, {}
     catalog = [check for check in chosen if check.source == "postgres"]
     others = [check for check in chosen if check.source in ("totals", "statements")]
-    aside = Aside(lambda: _catalog(dsn, catalog, progress)) if catalog and others else None
     with contextlib.closing(connect(dsn)) as session:
+        aside = Aside(lambda: _catalog(dsn, catalog, progress)) if catalog and others else None
         server = _look_at(session, wish)
         statements = _Statements(session)
         rows = {**_fetch_all(session, others if aside else chosen, silent if aside else progress, statements)}
@@ -116,9 +117,18 @@ def _ask_postgres(dsn: str | None, chosen: Sequence[Check], wish: Wish, progress
         try:
             rows |= aside.answer()
         except TargetError:
-            # There was no room for a second connection; now there is for one.
-            rows |= _catalog(dsn, catalog, progress)
+            rows |= _catalog_after_all(dsn, catalog, progress)
     return server, rows
+
+
+def _catalog_after_all(dsn: str, chosen: Sequence[Check], progress: Progress) -> Rows:
+    """There was no room for a second connection. The server may take a moment to see that the first one ended."""
+    deadline = time.monotonic() + ROOM_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(TargetError):
+            return _catalog(dsn, chosen, progress)
+        time.sleep(0.1)
+    return _catalog(dsn, chosen, progress)
 
 
 def _catalog(dsn: str, chosen: Sequence[Check], progress: Progress) -> Rows:
