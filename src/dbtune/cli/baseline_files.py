@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from dbtune.cli.baseline_ab import ab
 from dbtune.cli.baseline_options import DIRECTORY, Directory, Name, duration, named_probes, share
 from dbtune.cli.options import Debug, Embedded, Format, Output, Postgres, Quiet, Redis, Verbose, Yes
 
@@ -243,3 +244,4 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_)
     app.command()(export)
     app.command()(selfcheck)
+    app.command()(ab)
