@@ -56,9 +56,10 @@ class Child:
 
     def end(self) -> None:
         """By a word to its keeper; should that be gone, by the process group."""
-        with contextlib.suppress(OSError):
-            if self.process.stdin is not None:
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError):
                 self.process.stdin.write(b"t")
+            with contextlib.suppress(OSError):
                 self.process.stdin.close()
         try:
             self.process.wait(keeper.PATIENCE_S + PATIENCE_S)
