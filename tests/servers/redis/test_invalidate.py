@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import redis
-from topologies import Cluster, Secured, Sentinel, plain_server
+from topologies import Cluster, Secured, Sentinel, plain_server, wait_for
 
 from dbtune.cache.generations import GENERATION_KEY, GENERATION_LOG, tombstone_key
 from dbtune.cache.rules import Stale
+from dbtune.cache.slots import slot
 from dbtune.cache.tags import tag_key
 from dbtune.core.errors import Refused, Unreachable, Unsupported
 from dbtune.core.invalidation import Removal
@@ -205,6 +206,29 @@ def test_a_replica_is_refused(redis_sentinel: Sentinel) -> None:
         invalidated(f"redis://127.0.0.1:{redis_sentinel.replica}/0", keys=(b"a",))
 
 
+def test_the_primary_is_found_through_sentinel_also_after_it_failed_over(redis_sentinel: Sentinel) -> None:
+    url = f"redis+sentinel://127.0.0.1:{redis_sentinel.port}/{redis_sentinel.service}/0"
+    with redis_sentinel.client() as watcher, redis.Redis(port=redis_sentinel.primary) as client:
+        client.set("a", 1)
+        (row,) = invalidated(url, keys=(b"a",))
+        assert row.keys == 1
+        client.set("b", 1)
+        wait_for(lambda: replicated(redis_sentinel.replica, "b"), "the replica has it")
+        watcher.sentinel_failover(redis_sentinel.service)
+        wait_for(
+            lambda: watcher.sentinel_masters()[redis_sentinel.service]["port"] == redis_sentinel.replica,
+            "the replica is the primary",
+        )
+    (row,) = invalidated(url, keys=(b"b",))
+    assert row.keys == 1
+    assert not replicated(redis_sentinel.replica, "b")
+
+
+def replicated(port: int, key: str) -> bool:
+    with redis.Redis(port=port) as client:
+        return bool(client.exists(key))
+
+
 def test_behind_tls(redis_secured: Secured) -> None:
     with redis.Redis.from_url(redis_secured.url) as client:
         client.mset({"tls:1": 1, "tls:2": 2})
@@ -259,34 +283,27 @@ class TestInACluster:
             assert client.exists(tombstone_key(b"rec:7")) == 1
             assert client.zrange(GENERATION_LOG, 0, -1)
 
-    def test_a_slot_that_moved_since_is_followed(self, redis_cluster: Cluster) -> None:
-        from dbtune.cache.slots import slot
+    def test_a_cluster_is_named_by_its_own_kind_of_url(self, redis_cluster: Cluster) -> None:
+        with redis.RedisCluster.from_url(redis_cluster.url) as client:
+            client.mset_nonatomic({f"u:{number}": 1 for number in range(20)})
+            (row,) = invalidated(redis_cluster.url.replace("redis://", "redis+cluster://"), patterns=(b"u:*",))
+            assert row.keys == 20
 
+    def test_a_slot_that_moved_since_is_followed(self, redis_cluster: Cluster) -> None:
         with opened_nodes(redis_cluster.url) as nodes, redis.RedisCluster.from_url(redis_cluster.url) as client:
-            number = slot(b"moving")
             invalidation = Invalidation(nodes)
             old = client.get_node_from_key("moving")
-            assert old is not None
-            new = next(node for node in client.get_primaries() if node.name != old.name)
-            ids = {node.name: client.cluster_myid(node) for node in (old, new)}
+            new = next(node for node in client.get_primaries() if node.name != (old.name if old else ""))
+            _move(client, old, new)
             try:
-                for node in client.get_primaries():
-                    client.get_redis_connection(node).execute_command(
-                        "CLUSTER", "SETSLOT", number, "NODE", ids[new.name]
-                    )
                 client.get_redis_connection(new).set("moving", 1)
                 (row,) = invalidation.run(Stale(keys=(b"moving",)))
                 assert (row.keys, row.error) == (1, None)
             finally:
                 client.get_redis_connection(new).flushall()
-                for node in client.get_primaries():
-                    client.get_redis_connection(node).execute_command(
-                        "CLUSTER", "SETSLOT", number, "NODE", ids[old.name]
-                    )
+                _move(client, new, old)
 
     def test_a_slot_that_is_being_moved_is_asked_for(self, redis_cluster: Cluster) -> None:
-        from dbtune.cache.slots import slot
-
         with opened_nodes(redis_cluster.url) as nodes, redis.RedisCluster.from_url(redis_cluster.url) as client:
             number = slot(b"moving")
             old = client.get_node_from_key("moving")
@@ -308,8 +325,14 @@ class TestInACluster:
                 to.flushall()
 
 
-def _give(client: redis.RedisCluster, node: Any, slot: int, new_id: str) -> None:
-    _do(client.get_redis_connection(node), "CLUSTER", "SETSLOT", slot, "NODE", new_id)
+def _move(client: Any, old: Any, new: Any) -> None:
+    """As a resharding does: who imports a slot takes a later epoch, which the others believe."""
+    number, ids = slot(b"moving"), [client.cluster_myid(node) for node in (old, new)]
+    target = client.get_redis_connection(new)
+    target.execute_command("CLUSTER", "SETSLOT", number, "IMPORTING", ids[0])
+    target.execute_command("CLUSTER", "SETSLOT", number, "NODE", ids[1])
+    for node in client.get_primaries():
+        client.get_redis_connection(node).execute_command("CLUSTER", "SETSLOT", number, "NODE", ids[1])
 
 
 def _do(client: Any, *words: object) -> None:

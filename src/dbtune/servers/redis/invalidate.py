@@ -30,6 +30,18 @@ SCAN_COUNT = 1000
 WEIGHED = 100
 """Keys of a step whose memory is asked for; the others are taken to weigh the same."""
 
+DRAIN = """
+local members = redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1)
+if #members == 0 then return {0, 0} end
+local gone = redis.call('UNLINK', unpack(members))
+redis.call('ZREM', KEYS[1], unpack(members))
+return {#members, gone}
+"""
+"""KEYS: a tag. ARGV: how many of its members go at once. Returns how many they were, and how many were still there.
+
+Of one server only: in a cluster the members lie anywhere.
+"""
+
 FORGET_MEMBERS = """
 local gone = 0
 for place = 1, #ARGV, 2 do
@@ -204,17 +216,41 @@ class Invalidation:
         clock, row = time.monotonic(), Removal(_tag_name(tag))
         if isinstance(size, exceptions.ResponseError):
             return refused(replace(row, failed=1), size)
-        key, command = tag_key(tag), (b"ZRANGE", tag_key(tag), b"0", b"%d" % (CHUNK_KEYS - 1), b"WITHSCORES")
-        while not row.failed and not row.error:
-            (members,) = self._nodes.send([(key, command)])
-            if not isinstance(members, list) or not members:
-                break
-            row = added(row, self._unlink(row, members[::2], marks))
-            if not row.failed:
-                (left,) = self._nodes.send([(key, (b"EVAL", FORGET_MEMBERS.encode(), b"1", key, *members))])
-                row = refused(row, left) if isinstance(left, exceptions.ResponseError) else row
+        first = self._members(tag, WEIGHED)[::2]
+        weights = self._weights(first)
+        drain = self._drain_scattered if self._nodes.is_cluster else self._drain
+        while not row.failed and not row.error and (part := drain(tag, row, marks)):
+            row = added(row, part)
             self._progress(f"{row.keys:,} keys of {row.name} are gone", min(1.0, row.keys / max(size, 1)))
-        return replace(row, duration_s=time.monotonic() - clock)
+        size_bytes = round(sum(weights.values()) / max(len(weights), 1) * row.keys)
+        return replace(row, size_bytes=size_bytes, sample=samples(first), duration_s=time.monotonic() - clock)
+
+    def _members(self, tag: str, most: int) -> list[bytes]:
+        """The first to expire, each followed by its score as the server writes it."""
+        key = tag_key(tag)
+        (reply,) = self._nodes.send([(key, (b"ZRANGE", key, b"0", b"%d" % (most - 1), b"WITHSCORES"))])
+        return reply if isinstance(reply, list) else []
+
+    def _drain(self, tag: str, row: Removal, marks: Marks) -> Removal | None:
+        """One chunk, within the server. None when there is nothing left."""
+        key = tag_key(tag)
+        (reply,) = self._nodes.send([(key, (b"EVAL", DRAIN.encode(), b"1", key, b"%d" % CHUNK_KEYS))])
+        if isinstance(reply, exceptions.ResponseError):
+            return refused(Removal(row.name, failed=1), reply)
+        members, gone = reply if isinstance(reply, list) else (0, 0)
+        return Removal(row.name, keys=gone, skipped=members - gone) if members else None
+
+    def _drain_scattered(self, tag: str, row: Removal, marks: Marks) -> Removal | None:
+        """As `_drain` in a cluster, where the members lie anywhere: they leave the tag once they are gone."""
+        members = self._members(tag, CHUNK_KEYS)
+        if not members:
+            return None
+        part = self._unlink(row, members[::2], marks)
+        if part.failed:
+            return part
+        key = tag_key(tag)
+        (left,) = self._nodes.send([(key, (b"EVAL", FORGET_MEMBERS.encode(), b"1", key, *members))])
+        return refused(part, left) if isinstance(left, exceptions.ResponseError) else part
 
     def _pattern(self, pattern: bytes, found: Sequence[bytes], marks: Marks) -> Removal:
         clock, row = time.monotonic(), Removal(f"pattern {shown(pattern)}")

@@ -12,8 +12,8 @@ from redis import exceptions
 
 from dbtune.cache.slots import slot
 from dbtune.core.errors import Unreachable
-from dbtune.servers.redis.errors import connection_error, describe_target, translated
-from dbtune.servers.redis.session import CONNECT_TIMEOUT_S, connect
+from dbtune.servers.redis.errors import translated
+from dbtune.servers.redis.session import connect_whole
 from dbtune.servers.redis.wire import CHUNK_KEYS, Reply, packed
 
 REDIRECTIONS = 5
@@ -110,22 +110,10 @@ Nodes = OneServer | Cluster
 @contextlib.contextmanager
 def opened_nodes(url: str) -> Iterator[Nodes]:
     """A server, or the whole cluster when the server named is one of its nodes. Raises what `connect` raises."""
-    client = connect(url)
-    with contextlib.closing(client):
-        if isinstance(client, redis.RedisCluster):
-            yield Cluster(client)
-            return
-        if not _is_node(client):
-            yield OneServer(client)
-            return
-    try:
-        whole = redis.RedisCluster.from_url(
-            url, client_name="dbtune", decode_responses=False, protocol=2, socket_connect_timeout=CONNECT_TIMEOUT_S
-        )
-    except (redis.RedisError, exceptions.RedisClusterException) as error:
-        raise connection_error(error, describe_target(url)) from error
-    with contextlib.closing(whole):
-        yield Cluster(whole)
+    with contextlib.closing(connect_whole(url)) as opened:
+        # redis-py's two clients share no base, and what they share is all that is asked of them elsewhere.
+        client: redis.Redis | redis.RedisCluster = opened
+        yield Cluster(client) if isinstance(client, redis.RedisCluster) else OneServer(client)
 
 
 def pipelined(client: redis.Redis, commands: Sequence[Command]) -> list[Reply]:
@@ -157,11 +145,3 @@ def _borrowed(client: redis.Redis) -> Iterator[Any]:
         raise
     finally:
         client.connection_pool.release(connection)
-
-
-def _is_node(client: redis.Redis) -> bool:
-    try:
-        return bool(client.info("cluster").get("cluster_enabled"))
-    except exceptions.ResponseError:
-        # Who may not ask is told by the first redirection.
-        return False
