@@ -100,3 +100,26 @@ def test_deleting_rows_looks_for_rows_that_refer_to_them(shop: Source, shop_twin
         for analysis in analyses.each
         for one in analysis.proposals.definitions
     )
+
+
+def test_ranges_of_what_lies_in_the_order_of_a_large_table_may_use_brin(shop: Source, shop_twin: Twin) -> None:
+    def methods(sql: str) -> dict[str, str]:
+        analysis = analyse(gather([Observed(sql, "file")]), shop_twin, shop).each[0]
+        return {one.definition.method: one.confidence for one in analysis.proposals.single}
+
+    assert methods("select * from events where happened_at > '2024-05-01'")["brin"] == "heuristic"
+    assert "brin" not in methods("select * from events where device_id > 5")
+    assert "brin" not in methods("select * from bookings where id > 5")
+
+
+def test_what_the_planner_cannot_tell_is_called_heuristic(shop: Source, shop_twin: Twin) -> None:
+    from dbtune.advisor.single import best_indexes
+
+    analysis = analyse(gather([Observed("select * from products where tags @> '{t7}'", "file")]), shop_twin, shop)
+    assert best_indexes(analysis.each[0], shop_twin).indexes[0].confidence == "heuristic"
+
+
+def test_a_constant_that_is_one_of_many_makes_no_partial_index(shop: Source, shop_twin: Twin) -> None:
+    sql = "select * from products where category_id = 7 and price > 5"
+    analysis = analyse(gather([Observed(sql, "file")]), shop_twin, shop).each[0]
+    assert not [one for one in analysis.proposals.definitions if one.where]
