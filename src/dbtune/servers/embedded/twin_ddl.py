@@ -1,4 +1,4 @@
-"""Performs the twin's statements: all at once, and where one of them fails, one by one until nothing more succeeds."""
+"""Performs the twin's statements: many at once, and where one of them fails, one by one until nothing succeeds."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ AT_ONCE = 400
 
 
 def perform(connection: Connection, statements: Iterable[Ddl]) -> tuple[Unexamined, ...]:
-    """What could not be made, with PostgreSQL's reason. Their order does not matter, but a good one is faster."""
+    """What could not be made, with PostgreSQL's reason. Their order does not matter, but a good one is faster.
+
+    Where a transaction fails, its statements are tried one by one, and what is left of all of them at the end again.
+    """
     waiting = list(statements)
     failed: list[Ddl] = []
     for start in range(0, len(waiting), AT_ONCE):
         chunk = waiting[start : start + AT_ONCE]
         if not _at_once(connection, chunk):
-            failed += chunk
+            failed += [one for one in chunk if _try(connection, one.sql) is not None]
     return tuple(_one_by_one(connection, failed))
 
 

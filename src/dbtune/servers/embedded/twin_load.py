@@ -73,17 +73,9 @@ def load(admin: Connection, builder: Connection, source: Source, data: Path) -> 
         ]
         _schemas(admin, source)
         _collations(admin, source)
-        for phase in (
-            schema.types(source, missing),
-            schema.tables(source, missing),
-            schema.functions(source),
-            schema.indexes(source),
-            # After the keys: a view may group by a primary key and show its table's other columns.
-            schema.views(source),
-            schema.constraints(source),
-            schema.extended_statistics(source),
-        ):
-            problems += perform(builder, phase)
+        # As the source did when they were made: a function may name what is not there yet, or any more.
+        builder.execute("/* dbtune */ set check_function_bodies = off")
+        problems += perform(builder, schema.everything(source, missing))
         _enforce(admin)
         problems += _statistics(admin, source, missing)
         problems += load_extended(admin, source)
