@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import redis
 import yaml
-from topologies import plain_server, wait_for
+from topologies import Cluster, plain_server, wait_for
 
 
 @contextmanager
@@ -139,6 +139,15 @@ def test_a_user_with_few_rights_sees_what_he_may(dbtune: Any, server: int) -> No
     assert answer.document["memory"]["used_bytes"] > 0
     assert "command times" in {one["check"] for one in answer.document["skipped"]}
     assert "pw" not in answer.out.replace("power", "")
+
+
+def test_a_whole_cluster_is_refused_with_a_word_on_what_to_name(dbtune: Any, redis_cluster: Cluster) -> None:
+    whole = redis_cluster.url.replace("redis://", "redis+cluster://")
+    for more in ([], ["--watch"]):
+        answer = dbtune.run("cache", "--redis", whole, *more)
+        assert (answer.code, "name one node at a time" in answer.err) == (3, True)
+    document = dbtune.json("cache", "--redis", redis_cluster.url, "--window", "0s").document
+    assert "one node of a cluster" in " ".join(document["notes"])
 
 
 def test_watch_prints_a_line_for_each_look_and_ends(dbtune: Any, server: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
 
 from dbtune.core.resources import resource
@@ -50,6 +51,26 @@ def test_a_line_runs_as_cron_would_run_it_whatever_is_in_the_paths(dbtune: Any) 
     redis_url, greeting, *arguments = ran.stdout.splitlines()
     assert (redis_url, greeting) == ("redis://cache:6379/0", f"it's {dbtune.home}")
     assert arguments[:3] == ["warm", str(playbook), "--only"]
+
+
+def test_a_line_with_the_real_program_warms_a_real_cache(dbtune: Any, cache_url: str) -> None:
+    dbtune.sql("create table pages (id int); insert into pages values (1), (2)")
+    warm = {"cache_warm": {"key": "page:{id}", "query": "select id from pages", "ttl": "10min", "every": "5min"}}
+    playbook = dbtune.playbook(yaml.safe_dump({"version": 1, "name": "pages", "steps": [warm]}))
+    variables = dbtune.home / "pages.env"
+    variables.write_text(f"DATABASE_URL='{dbtune.dsn}'\nREDIS_URL='{cache_url}'\n")
+    made = dbtune.run("schedule", playbook, "--env-file", str(variables), "--program", PROGRAM)
+    line = next(line for line in made.out.splitlines() if line.startswith("*/5 "))
+    for _ in range(2):
+        ran = subprocess.run(
+            ["/bin/sh", "-c", line.split(None, 5)[5].replace("\\%", "%")],
+            env={"HOME": str(dbtune.home), "LOGNAME": "me", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"},
+            cwd=dbtune.home, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        # Cron would mail whatever it says.
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    with redis.Redis.from_url(cache_url) as client:
+        assert set(client.scan_iter("page:*")) == {b"page:1", b"page:2"}
 
 
 def test_units_pass_systemd_analyze_verify(dbtune: Any, tmp_path: Path) -> None:

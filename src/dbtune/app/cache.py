@@ -21,7 +21,7 @@ from dbtune.core.cache_report import (
 )
 from dbtune.core.findings import SEVERITIES, Finding, Unexamined
 from dbtune.core.progress import Progress
-from dbtune.servers.redis.watching import Histogram, Watch, between, counters, watched
+from dbtune.servers.redis.watching import Histogram, Watch, between, counters, refuse_cluster, watched
 
 MOST_PREFIXES = 30
 MOST_COMMANDS = 12
@@ -40,6 +40,7 @@ def look_at_cache(url: str, look: Look, progress: Progress) -> CacheReport:
     """Changes nothing. Raises TargetError when the server cannot be talked to; whatever is smaller is `skipped`."""
     from dbtune.servers.redis.survey import opened_survey
 
+    refuse_cluster(url)
     started_at, clock = datetime.now(UTC), time.monotonic()
     with opened_survey(url) as survey, counters(url) as counter, watched(url, monitor_s=look.monitor_s) as watch:
         before, begun = counter.times(), time.monotonic()
@@ -169,6 +170,6 @@ def _notes(row: CacheSurvey, watch: Watch) -> tuple[str, ...]:
         notes.append(f"sampling moved keyspace_hits by {row.sample.lookups_added:,}, after the window")
     if watch.monitored_s:
         notes.append(f"MONITOR ran for {watch.monitored_s:.1f} s: the times of commands include what it costs")
-    if isinstance(row.info, Info) and row.info.text("redis_mode") == "cluster":
+    if isinstance(row.info, Info) and row.info.number("cluster_enabled"):
         notes.append("this is one node of a cluster, and the others are not looked at")
     return tuple(notes)

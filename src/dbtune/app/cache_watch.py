@@ -13,7 +13,7 @@ from dbtune.checks.cache_survey import Info, Unseen
 from dbtune.core.cache_report import CommandTimes, Memory, Traffic
 from dbtune.core.errors import Unreachable
 from dbtune.servers.redis.errors import describe_target
-from dbtune.servers.redis.watching import Counters, Histogram, counters
+from dbtune.servers.redis.watching import Counters, Histogram, counters, refuse_cluster
 
 __all__ = ["Beat", "beats", "describe_target"]
 
@@ -46,6 +46,7 @@ def beats(url: str, every_s: float, most: int | None = None) -> Iterator[Beat]:
 
     Raises TargetError when it does not answer the first time.
     """
+    refuse_cluster(url)
     with contextlib.ExitStack() as stack:
         counter: Counters | None = stack.enter_context(counters(url))
         before = _read(counter) if counter else None

@@ -13,14 +13,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis import exceptions
 
 from dbtune.checks.cache_survey import Unseen
-from dbtune.core.errors import Unreachable
+from dbtune.core.errors import Unreachable, Unsupported
 from dbtune.core.namespaces import namespace
-from dbtune.servers.redis.errors import server_error, translated
+from dbtune.servers.redis.errors import describe_target, server_error, translated
 from dbtune.servers.redis.nodes import pipelined
 from dbtune.servers.redis.session import connect
 
@@ -76,6 +77,15 @@ class Counters:
     def ask(self, *words: bytes) -> list[object]:
         self.own += 1
         return pipelined(self._client, [words])
+
+
+def refuse_cluster(url: str) -> None:
+    """Raises Unsupported for the URL of a whole cluster: counters and samples are each node's own."""
+    if "cluster" in urlsplit(url).scheme:
+        raise Unsupported(
+            f"{describe_target(url)} is a whole cluster, and counters are each node's own",
+            hint="name one node at a time: redis://host:port",
+        )
 
 
 @contextlib.contextmanager
