@@ -51,7 +51,7 @@ def _confirmed(found: Detection, looped: set[str], sample: Sequence[Logged]) -> 
         return found
     after = " after one call of the parent" if is_known else ""
     fact = f"the log shows {most} calls with different values in one session{after}"
-    return replace(found, level="confirmed", reasons=(fact,))
+    return replace(found, level="confirmed", reasons=(fact, *found.reasons))
 
 
 def _longest(run: Iterable[Logged], found: Detection, looped: set[str], parent: str | None) -> int:
