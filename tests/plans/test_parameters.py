@@ -12,6 +12,7 @@ from dbtune.servers.postgres.session import connect
 def test_a_type_before_a_parameter_becomes_a_cast() -> None:
     assert typed("select now() - interval $1, date $2") == "select now() - cast($1 as interval), cast($2 as date)"
     assert typed("select interval '1 day'") == "select interval '1 day'"
+    assert typed("where a << inet $1 order by t.point $2") == "where a << cast($1 as inet) order by t.point $2"
 
 
 def test_the_field_of_extract_goes_and_the_numbers_close_up() -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 
-_TYPED = re.compile(
-    r"\b(interval|date|time|timetz|timestamp|timestamptz|(?:timestamp|time) with(?:out)? time zone)\s+(\$\d+)\b",
-    re.IGNORECASE,
+_LITERAL_TYPES = (
+    "interval|date|time|timetz|timestamp|timestamptz|(?:timestamp|time) with(?:out)? time zone"
+    "|inet|cidr|macaddr8?|point|box|lseg|line|path|polygon|circle|uuid|jsonb?|jsonpath|xml|bytea|money|numeric|decimal"
+    "|tsquery|tsvector|regclass|regtype|regproc|regconfig|bool|boolean|int[248]?|integer|bigint|smallint|float[48]"
+    "|real|double precision|text|(?:int[48]|num|date|ts|tstz)(?:multi)?range"
 )
+"""Types that people write before a literal; of their own types nobody knows."""
+_TYPED = re.compile(rf"(?<![.\w])({_LITERAL_TYPES})\s+(\$\d+)\b", re.IGNORECASE)
 _CALLED = re.compile(r'[\w$."\x80-\U0010ffff]+\s*\(')
 _BEFORE = re.compile(r"\$\d+\s*$")
 _BEHIND = re.compile(r"[-+*/<>=~!@#%^&|`?]+\s*\$\d+")
