@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dbtune.app.baseline_store import measured
 from dbtune.app.file_journal import FileJournal, journal_path
 from dbtune.app.targets import OpenTargets
 from dbtune.core.actions import Action
@@ -88,6 +87,9 @@ class Workspace:
             if isinstance(question, RedisSetting):
                 found[question] = self._setting(question)
             if isinstance(question, Measured):
+                # Few playbooks ask, and statistics take a while to import.
+                from dbtune.app.baseline_store import measured
+
                 found[question] = measured(question)
         return found
 

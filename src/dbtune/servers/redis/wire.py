@@ -21,6 +21,7 @@ from redis._parsers.base import BaseParser
 CHUNK_KEYS = 1000
 CHUNK_BYTES = 256 << 10
 RECEIVED_BYTES = 64 << 10
+SENT_BYTES = 256 << 10
 _OK = b"+OK\r\n"
 
 Reply = object
@@ -125,7 +126,7 @@ class Window(Generic[Item]):
         at = 0
         while at < len(items):
             size, start = 0, at
-            while at < len(items) and (size < RECEIVED_BYTES or at == start):
+            while at < len(items) and (size < SENT_BYTES or at == start):
                 size += len(items[at].data)
                 at += 1
             self._wire.write(b"".join([item.data for item in items[start:at]]), sum(i.replies for i in items[start:at]))
