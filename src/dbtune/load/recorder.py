@@ -106,11 +106,15 @@ class Recorder:
         response = max(seen.response_us, 0)
         tally.response.add(response, seen.count)
         if seen.service_us is not None:
-            tally.service.add(max(seen.service_us, 0), seen.count)
+            self.serve(seen.stream, seen.offset_s, seen.service_us, seen.count)
         cell = self._cell(seen.offset_s)
         cell.times[rounded(response, _COARSE_BITS)] += seen.count
         tally.unseen += (weight - 1) * seen.count
         cell.unseen += (weight - 1) * seen.count
+
+    def serve(self, stream: int, offset_s: float, service_us: int, count: int = 1) -> None:
+        """What requests took themselves, of an engine that tells it apart from their waiting."""
+        self._tally(stream, offset_s).service.add(max(service_us, 0), count)
 
     def fail(self, stream: int, offset_s: float, what: str, count: int = 1) -> None:
         """What was answered with an error, which is kept apart from the times."""

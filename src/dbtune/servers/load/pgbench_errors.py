@@ -33,8 +33,12 @@ def not_started(said: str, status: int, clients: int, scripts: Sequence[str]) ->
         return Refused(
             f"pgbench may not open {clients} connections: {text}", hint="raise `ulimit -n`, or fewer clients"
         )
-    if status > 128:
-        return Unsupported(f"pgbench was ended by signal {status - 128}: {text}", hint="is the disk or a limit full?")
+    number = -status if status < 0 else status - 128
+    if number > 0:
+        return Unsupported(
+            f"pgbench was ended by signal {number}: {text}",
+            hint="is the disk full, or a limit of memory or files reached?",
+        )
     return Misused(f"pgbench refuses to run: {text}", hint="correct the script; pgbench's manual has its language")
 
 

@@ -60,9 +60,10 @@ def _enter(found: Tallied, recorder: Recorder, segment: Segment, start_s: float,
         return segment.start_s + inside
 
     for entry in found.alike:
-        service_us = None if entry.lag_us is None else max(entry.time_us - entry.lag_us, 0)
-        seen = Seen(entry.script, offset(entry.second), entry.time_us, service_us, entry.count)
+        seen = Seen(entry.script, offset(entry.second), entry.time_us, count=entry.count)
         recorder.add(seen, weight=1 / share)
+    for entry in found.served:
+        recorder.serve(entry.script, offset(entry.second), entry.time_us, entry.count)
     for (script, second, what), count in found.failed.items():
         recorder.fail(script, offset(second), what, round(count / share))
     for second, count in found.skipped.items():
