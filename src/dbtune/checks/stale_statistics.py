@@ -22,6 +22,8 @@ LATE = 2.0
 LEAST_ROWS = 1_000
 LEAST_BYTES = 1 << 20
 """Either makes a table large enough: after an upgrade nobody has counted rows."""
+LEAST_AGE_S = 120.0
+"""Autovacuum looks once a minute (autovacuum_naptime): before its second look nothing is late."""
 STEP_BASE_ROWS, STEP_SHARE = 50, 0.1
 """From where on the step `analyze` acts unless told otherwise."""
 
@@ -34,6 +36,8 @@ def judge(rows: Sequence[TableActivity], server: Audited) -> Verdicts:
         # Counters and dates are lost in a crash and in an upgrade, the planner's own estimate of rows is not.
         never = row.analyzed_s_ago is None and not row.estimated_rows
         if not never and row.modified <= LATE * row.changes_for_analyze:
+            continue
+        if row.analyzed_s_ago is not None and row.analyzed_s_ago < LEAST_AGE_S and not row.autovacuum_is_off:
             continue
         when = "never" if row.analyzed_s_ago is None else f"{format_duration(row.analyzed_s_ago)} ago"
         yield CHECK.finding(
