@@ -59,6 +59,11 @@ def test_mistakes_of_the_command_line_are_exit_2_with_a_hint(tmp_path: Path) -> 
         ("compare", "bad.json", "bad.json"),
         ("compare", "a", "b", "--margin", "many"),
         ("list", "--format", "html"),
+        ("prune",),
+        ("import", "x", "bad.json"),
+        ("trend", "latency.p95"),
+        ("export", "none"),
+        ("selfcheck", "--runs", "0", "--postgres", "postgresql:///x"),
     ):
         done = dbtune(tmp_path, *arguments)
         assert done.returncode == 2, arguments
@@ -75,5 +80,46 @@ def test_an_unreachable_server_is_exit_3_and_leaves_no_file(tmp_path: Path) -> N
 
 
 def test_every_command_has_an_example() -> None:
-    for command in ("capture", "compare", "list", "show"):
+    commands = ("capture", "compare", "report", "list", "show", "trend", "prune", "import", "export", "selfcheck", "ab")
+    for command in commands:
         assert f"dbtune baseline {command}" in dbtune(Path.cwd(), command, "--help").stdout
+
+
+def test_gates_hold_or_exit_with_1_and_annotate(database: str, tmp_path: Path) -> None:
+    for name in ("before", "after"):
+        done = dbtune(tmp_path, "capture", name, "--postgres", database, "--probe", "one=select 1", "--repeat", "80")
+        assert done.returncode == 0
+    held = dbtune(tmp_path, "compare", "before", "after", "--gate", "one.p50 < 60s", "--format", "json")
+    assert held.returncode == 0
+    gate = json.loads(held.stdout)["gates"][0]
+    assert (gate["expression"], gate["ok"]) == ("one.p50 < 60s", True)
+    assert gate["value"] > 0
+    broken = dbtune(
+        tmp_path, "compare", "before", "after", "--gate", "one.p50 < 1us", "--gate", "x.p95 < 1s", "--format", "github"
+    )
+    assert broken.returncode == 1
+    assert broken.stdout.count("::error title=gate") == 2
+    wrong = dbtune(tmp_path, "compare", "before", "after", "--gate", "one.p50 < 3 parsecs")
+    assert wrong.returncode == 2
+    assert "column 13" in wrong.stderr
+
+
+def test_a_baseline_is_reported_followed_exported_and_pruned(database: str, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        dbtune(tmp_path, "capture", name, "--postgres", database, "--probe", "one=select 1", "--repeat", "40")
+    page = dbtune(tmp_path, "report", "one", "two", "--output", "r.html")
+    assert (page.returncode, (tmp_path / "r.html").exists()) == (0, True)
+    points = json.loads(dbtune(tmp_path, "trend", "one.p50", "--format", "json").stdout)["points"]
+    assert [point["name"] for point in points] == ["one", "two"]
+    assert "latency" in json.loads(dbtune(tmp_path, "export", "one", "--to", "bencher").stdout)["one"]
+    assert dbtune(tmp_path, "prune", "--keep", "1", "--dry-run").stdout == "one\n"
+    assert dbtune(tmp_path, "prune", "--keep", "1", "--yes").stdout == "one\n"
+    assert [path.stem for path in (tmp_path / ".dbtune" / "baselines").glob("*.json")] == ["two"]
+
+
+def test_the_same_state_measured_twice_is_said_to_be_the_same(database: str, tmp_path: Path) -> None:
+    done = dbtune(tmp_path, "selfcheck", "--postgres", database, "--runs", "3", "--repeat", "20", "--format", "json")
+    document = json.loads(done.stdout)
+    assert document["runs"] == 3
+    assert document["false_verdict_rate"] == document["false_verdicts"] / 3
+    assert done.returncode == (0 if document["false_verdict_rate"] <= 0.05 else 1)

@@ -17,7 +17,7 @@ from dbtune.core.progress import Progress
 if TYPE_CHECKING:
     from dbtune.core.journal import JournalStep, Run
 
-BUDGET_S = 0.7
+BUDGET_S = 0.5
 """All plans together: a capture takes less than a second beside its window."""
 _RUNS = 50
 _PLANNED = ("select", "insert", "update", "delete", "merge", "with", "values", "table")
