@@ -58,6 +58,9 @@ def test_a_second_run_is_refused_while_the_first_is_at_it_and_may_wait_for_it(sh
     refused = shop.json("warm", path)
     assert refused.code == 5
     assert "another run holds the lock" in refused.err
+    applied = shop.apply(path)
+    assert applied.code == 5
+    assert "another run holds the lock" in applied.errors
     waiting = shop.start("warm", path, "--format", "json", "--lock-wait", "60s")
     first.terminate()
     assert shop.end(first).code == 130

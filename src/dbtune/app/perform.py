@@ -65,11 +65,18 @@ def _set(workspace: Workspace, action: SetRedisSetting) -> None:
 
 def _warm(workspace: Workspace, action: WarmKeys, budget_s: float | None, progress: Progress) -> Sequence[str]:
     from dbtune.core.units import format_duration, format_size
+    from dbtune.servers.redis.lock import held, lock_name
+    from dbtune.servers.redis.pace import Pace
     from dbtune.servers.redis.warm import warm
 
     if workspace.redis_client is None:
         raise AssertionError("a warm-up was planned although no Redis was named")
-    with connect(workspace.dsn, limits=Limits(work_s=budget_s or 0)) as session:
-        warmed = warm(session, workspace.redis_client, action, progress=lambda keys: progress(f"{keys:,} keys warmed"))
+    client, pace = workspace.redis_client, Pace()
+    with (
+        # `dbtune warm` must not be at the same keys.
+        held(client, lock_name(action.marker), lost=pace.stop),
+        connect(workspace.dsn, limits=Limits(work_s=budget_s or 0)) as session,
+    ):
+        warmed = warm(session, client, action, progress=lambda keys: progress(f"{keys:,} keys warmed"), pace=pace)
     what = f"{warmed.keys:,} keys, {format_size(warmed.bytes)} in {format_duration(warmed.duration_s)}"
     return (what, *warmed.notes)

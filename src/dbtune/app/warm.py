@@ -21,7 +21,7 @@ from dbtune.core.warm_report import WarmedStep, WarmReport
 from dbtune.core.warming import CacheAway
 from dbtune.playbook.model import Playbook, PlaybookStep
 from dbtune.servers.redis.breaker import Breaker
-from dbtune.servers.redis.lock import held
+from dbtune.servers.redis.lock import held, lock_name
 from dbtune.servers.redis.pace import Pace
 from dbtune.servers.redis.session import Client, connect, connect_whole, describe_target
 from dbtune.steps.cache_warm import CacheWarm
@@ -152,8 +152,8 @@ class _Warming:
         with contextlib.ExitStack() as stack:
             # In one order, so that two runs that share steps do not wait for each other.
             for marker in sorted(set(markers)):
-                name = f"dbtune:lock:{marker}"
-                stack.enter_context(held(client, name, wait_s=self._order.lock_wait_s, lost=self._pace.stop))
+                name, wait_s = lock_name(marker), self._order.lock_wait_s
+                stack.enter_context(held(client, name, wait_s=wait_s, lost=self._pace.stop))
             yield
 
     def _side(self) -> Client:

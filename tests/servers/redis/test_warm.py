@@ -284,7 +284,7 @@ def test_fifty_thousand_rows_are_streamed_in_little_memory_and_progress_is_told(
     assert warmed.bytes > 30 << 20
     assert peak_bytes < 20 << 20
     assert told == sorted(told)
-    assert len(told) >= 50
+    assert len(told) >= 10
 
 
 def test_a_full_server_stops_the_run_with_a_true_ledger_and_no_marker(

@@ -28,6 +28,11 @@ RENEW_S = 8.0
 _POLL_S = 0.2
 
 
+def lock_name(marker: str) -> str:
+    """Of one step's warm-up, whichever command runs it."""
+    return f"dbtune:lock:{marker}"
+
+
 @contextmanager
 def held(
     client: redis.Redis, name: str, *, wait_s: float = 0.0, lost: Callable[[ChangeFailed], None]
