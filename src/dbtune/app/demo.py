@@ -14,7 +14,9 @@ from dbtune.app.apply import Order, apply_playbook
 from dbtune.app.demo_stages import Plays, measure, stage_of
 from dbtune.app.targets import OpenTargets
 from dbtune.app.workspace import opened
-from dbtune.core.demo_report import DemoReport, Tuning
+from dbtune.baseline.comparison import check_gates
+from dbtune.baseline.gates import parse
+from dbtune.core.demo_report import DemoReport, GateAnswer, Tuning
 from dbtune.core.errors import ChangeFailed, Misused
 from dbtune.core.progress import Progress
 from dbtune.core.reports import RunReport
@@ -34,6 +36,19 @@ PLAYBOOKS = (
     "warm-cache",
 )
 """In the order in which they are applied: the cache is warmed with the help of the indexes."""
+
+GATES = (
+    "latency.p50 < baseline * 0.21",
+    "latency.p95 < baseline * 0.26",
+    "latency.p99 < baseline * 0.35",
+    '"The recommendation query, alone".p50 < baseline * 0.05',
+    '"Engagement scores of 1000 contents, alone".p50 < baseline * 0.04',
+    '"Course status, alone".p50 < baseline * 0.04',
+    "throughput.rate >= baseline * 5",
+    "cache hit rate > 80%",
+    "errors.rate < 0.1%",
+)
+"""The targets of the demo between its first and its last measurement; `baseline compare --gate` takes them as well."""
 
 SERVER_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "effective_cache_size": "2GB", "jit": "off"}
 """What any administrator sets on the first day, so that the playbooks are not praised for it."""
@@ -111,6 +126,10 @@ def run_demo(setting: Setting, progress: Progress) -> Told:
             stage_of(mended, "after the code fixes"),
         ),
         tuning=tuning,
+        gates=tuple(
+            GateAnswer(gate.expression, gate.ok, gate.value, gate.limit)
+            for gate in check_gates(found.capture, mended.capture, [parse(text) for text in GATES])
+        ),
     )
     return Told(report, (found.capture, tuned.capture, mended.capture))
 

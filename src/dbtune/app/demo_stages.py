@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbtune.app.baseline import explain_all, recording
+from dbtune.app.baseline_extras import known_changes
 from dbtune.app.targets import OpenTargets
 from dbtune.baseline.capture import Capture, Figure, Timing
+from dbtune.baseline.histogram import of_values
+from dbtune.baseline.histogram import quantile as histogram_quantile
+from dbtune.baseline.load_result import LoadBlock, LoadMoment, LoadResult
 from dbtune.baseline.probes import Statement
 from dbtune.baseline.statistics import median, quantile, samples_needed
 from dbtune.core.demo_report import EndpointFigures, Latencies, ProbeFigures, Stage
@@ -69,6 +73,8 @@ def measure(plays: Plays, name: str, form: Form, progress: Progress) -> Measurem
             "the sample of dbtune demo",
             timings=_timings(blocks, probes),
             figures=_figures(blocks),
+            loads=[_load(blocks, plays)],
+            changes=known_changes(plays.targets)[0],
             plans=plans,
             skipped=skipped,
         )
@@ -154,11 +160,36 @@ def _timings(blocks: Sequence[Traffic], probes: dict[str, Samples]) -> list[Timi
 
 def _figures(blocks: Sequence[Traffic]) -> list[Figure]:
     hit_rates = tuple(block.hit_rate for block in blocks if block.hit_rate is not None)
-    return [
-        Figure("throughput", "requests/s", "higher", tuple(block.requests_per_s for block in blocks), ENGINE),
-        Figure("errors", "share", "lower", tuple(block.errors / max(block.requests, 1) for block in blocks), ENGINE),
-        *([Figure("cache hit rate", "share", "higher", hit_rates, ENGINE)] if len(hit_rates) == len(blocks) else []),
-    ]
+    return [Figure("cache hit rate", "share", "higher", hit_rates, ENGINE)] if len(hit_rates) == len(blocks) else []
+
+
+def _load(blocks: Sequence[Traffic], plays: Plays) -> LoadResult:
+    """All requests together; each endpoint is a timing of its own."""
+    made, offset_s = [], 0.0
+    for block in blocks:
+        made.append(
+            LoadBlock(offset_s, block.duration_s, block.requests, block.errors, response=of_values(block.latencies_s),
+                      clients=float(plays.clients))
+        )  # fmt: skip
+        offset_s += block.duration_s
+    return LoadResult(
+        name="traffic",
+        engine=ENGINE,
+        mode="closed",
+        profile=f"{plays.clients} clients",
+        blocks=tuple(made),
+        series=tuple(_moment(block) for block in made),
+    )
+
+
+def _moment(block: LoadBlock) -> LoadMoment:
+    """The blocks lie apart in time; beside each other they are the series that the report draws."""
+    p50_s, p95_s, p99_s = (histogram_quantile(block.response, share) for share in (0.5, 0.95, 0.99))
+    good = block.sent - block.failed
+    return LoadMoment(
+        block.offset_s, block.duration_s, good / block.duration_s, block.failed / block.duration_s,
+        p50_s=p50_s, p95_s=p95_s, p99_s=p99_s, clients=block.clients,
+    )  # fmt: skip
 
 
 def _words(name: str) -> str:

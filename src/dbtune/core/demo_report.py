@@ -90,6 +90,16 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """One target as a gate between the first and the last measurement, in the grammar of `gate` steps."""
+
+    expression: str
+    ok: bool
+    value: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class DemoReport:
     """`stages` are as found, after the playbooks, after the code fixes."""
 
@@ -103,6 +113,7 @@ class DemoReport:
     clients: int
     stages: tuple[Stage, Stage, Stage]
     tuning: Tuning
+    gates: tuple[GateAnswer, ...] = ()
     report_path: str | None = None
     baselines: tuple[str, ...] = ()
 

@@ -90,6 +90,7 @@ def render_json(report: DemoReport, screen: Screen) -> str:  # noqa: ARG001
     }
     body = {
         "targets": [asdict(outcome) for outcome in outcomes(report)],
+        "gates": [asdict(gate) for gate in report.gates],
         "tuning": asdict(report.tuning),
         "stages": [_stage(stage) for stage in report.stages],
     }
