@@ -11,7 +11,7 @@ from dbtune.advisor.candidates import Proposals, propose
 from dbtune.advisor.reading import read_accesses
 from dbtune.advisor.source import Source
 from dbtune.advisor.texts import words_of
-from dbtune.advisor.values import with_typical_values
+from dbtune.advisor.values import LEVELS, with_typical_values
 from dbtune.advisor.what_if import WhatIf
 from dbtune.advisor.workload import Statement, Variant, Workload, without
 from dbtune.core.errors import Misused
@@ -89,8 +89,12 @@ def _plannable(variant: Variant) -> Variant:
 
 def _proven(statement: Statement, what_if: WhatIf, indexes: frozenset[str]) -> Statement:
     """Without variants whose values do not fit where they were put: the statistics know values, not their use."""
-    costs = what_if.costs([one.sql for one in statement.variants], dropped=() if _needs_unique(statement) else indexes)
-    kept = [one for one, cost in zip(statement.variants, costs, strict=True) if cost.total is not None]
+    doubtful = [one.sql for one in statement.variants if one.label in LEVELS]
+    if not doubtful:
+        return statement
+    costs = what_if.costs(doubtful, dropped=() if _needs_unique(statement) else indexes)
+    failed = {sql for sql, cost in zip(doubtful, costs, strict=True) if cost.total is None}
+    kept = [one for one in statement.variants if one.sql not in failed]
     return replace(statement, variants=_shared(kept)) if kept else statement
 
 
