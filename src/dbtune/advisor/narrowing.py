@@ -39,6 +39,7 @@ def narrowed(source: Source, texts: Iterable[str]) -> Source:
         indexes=tuple(one for one in source.indexes if (one.table_schema, one.table) in tables),
         constraints=tuple(one for one in source.constraints if (one.schema, one.table) in tables),
         extended=tuple(one for one in source.extended if (one.table_schema, one.table) in tables),
+        sequences=tuple((schema, name) for schema, name in source.sequences if name in words),
         functions=tuple(one for number, one in enumerate(source.functions) if number in functions),
         not_examined=tuple(one for one in source.not_examined if _matters(one.check, source, tables)),
     )

@@ -1,7 +1,6 @@
 """What is known of a database without its rows: schema, sizes, planner statistics, settings and counters.
 
-Read from a live server or from the file of `dbtune twin dump`. Types, definitions and expressions are PostgreSQL's own
-text, with every name qualified. Values of statistics are array literals, as pg_stats prints them.
+Definitions and expressions are PostgreSQL's own text, every name qualified; values of statistics are array literals.
 """
 
 from __future__ import annotations
@@ -273,6 +272,7 @@ class Source:
     constraints: tuple[Constraint, ...] = ()
     types: tuple[TypeDefinition, ...] = ()
     functions: tuple[Function, ...] = ()
+    sequences: tuple[tuple[str, str], ...] = ()
     extended: tuple[ExtendedStatistics, ...] = ()
     extensions: tuple[tuple[str, str, str], ...] = ()
     settings: tuple[tuple[str, str], ...] = ()

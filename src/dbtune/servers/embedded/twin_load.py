@@ -172,6 +172,7 @@ def _schemas(admin: Connection, source: Source) -> None:
     owner = sql.Identifier(OWNER)
     things = (source.tables, source.types, source.functions, source.extended, source.indexes)
     names = {one.schema for group in things for one in group} | {space for _, space, _ in source.extensions}
+    names |= {schema for schema, _ in source.sequences}
     for name in sorted(names - {"pg_catalog", "information_schema"}):
         space = sql.Identifier(name)
         admin.execute(sql.SQL("/* dbtune */ create schema if not exists {}").format(space))

@@ -50,6 +50,7 @@ def everything(source: Source, missing: Collection[str]) -> Iterator[Ddl]:
     yield from types(source, missing)
     yield from tables(source, missing)
     yield from functions(source)
+    yield from sequences(source)
     yield from indexes(source)
     # After the keys: a view may group by a primary key and show its table's other columns.
     yield from views(source)
@@ -83,6 +84,11 @@ def tables(source: Source, missing: Collection[str]) -> Iterator[Ddl]:
             done.add((table.schema, table.name))
             yield Ddl(f"table {table.qualified}", _table(table, missing), _bare_table(table, missing))
         waiting = [] if not ready else [table for table in waiting if (table.schema, table.name) not in done]
+
+
+def sequences(source: Source) -> Iterator[Ddl]:
+    for schema, name in source.sequences:
+        yield Ddl(f"sequence {quote(schema, name)}", f"create sequence {quote(schema, name)}")
 
 
 def functions(source: Source) -> Iterator[Ddl]:

@@ -6,6 +6,7 @@ With values, the statistics hold samples of what is in columns, as ANALYZE keeps
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import errors
@@ -38,6 +39,12 @@ _COMMON = (
     " join pg_statistic_ext_data on stxoid = pg_statistic_ext.oid join pg_namespace on pg_namespace.oid = stxnamespace"
     " where stxdmcv is not null and stxrelid = any (%(oids)s::bigint[]::oid[])"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sequence:
+    schema: str
+    name: str
 
 
 def read_source(
@@ -96,6 +103,7 @@ def _read(connection: Connection, wanted: Sequence[int] | None, *, values: bool)
         constraints=tuple(row.constraint() for row in fetch(connection, "twin_constraints", rows.ConstraintRow, oids)),
         types=tuple(row.definition() for row in fetch(connection, "twin_types", rows.TypeRow)),
         functions=fetch(connection, "twin_functions", Function),
+        sequences=tuple((row.schema, row.name) for row in fetch(connection, "twin_sequences", _Sequence)),
         extended=extended,
         extensions=tuple(_extension(text) for text in database.extensions),
         settings=tuple(sorted(settings.items())),
