@@ -371,3 +371,17 @@ def _until(holds: Callable[[], bool]) -> None:
             return
         time.sleep(0.02)
     pytest.fail("it did not come to that")
+
+
+def test_a_tag_whose_members_have_expired_is_a_leak_and_a_set_of_words_is_none(
+    server: EmbeddedValkey, client: redis.Redis
+) -> None:
+    client.sadd("tag:feeds", *(f"feed:{number}" for number in range(300)))
+    client.sadd("popular:tags", *(f"word{number}" for number in range(300)))
+    client.mset({f"feed:{number}": "v" for number in range(300)})
+    assert look(server.url, "RD019").findings == ()
+    client.unlink(*(f"feed:{number}" for number in range(150)))
+    finding = one(look(server.url, "RD019"))
+    assert finding.object == "tag:feeds"
+    assert finding.evidence["members"] == 300
+    assert 0.2 < finding.evidence["share"] < 0.8

@@ -113,6 +113,16 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class TagMembers:
+    """A set of `members` that looks like a tag; `missing` of `drawn` ones name no key."""
+
+    name: str
+    members: int
+    drawn: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
 class SlowCommand:
     """One entry of the slow log. `prefix` is that of its first key, "" without one; it ran `age_s` ago."""
 
@@ -154,3 +164,4 @@ class CacheSurvey:
     slow: tuple[SlowCommand, ...] | Unseen
     latency: tuple[LatencyEvent, ...] | Unseen
     clients: tuple[Client, ...] | Unseen
+    tags: tuple[TagMembers, ...] | Unseen = ()

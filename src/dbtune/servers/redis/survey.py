@@ -8,17 +8,29 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import redis
 from redis import exceptions
 
-from dbtune.checks.cache_survey import CacheSurvey, Client, Info, LatencyEvent, Sample, SlowCommand, Unseen, Window
+from dbtune.checks.cache_survey import (
+    CacheSurvey,
+    Client,
+    Info,
+    LatencyEvent,
+    Sample,
+    SlowCommand,
+    TagMembers,
+    Unseen,
+    Window,
+)
 from dbtune.core.errors import Unreachable
 from dbtune.core.namespaces import namespace
 from dbtune.servers.redis.errors import describe_target, server_error
 from dbtune.servers.redis.sampling import take_sample
 from dbtune.servers.redis.session import connect
+from dbtune.servers.redis.tag_sampling import sample_tags
 from dbtune.servers.redis.wire import Reply, borrowed, packed
 
 MOST_SLOW = 128
@@ -42,6 +54,7 @@ def opened_survey(url: str) -> Iterator[Callable[[float], CacheSurvey]]:
 
         def survey(window_s: float) -> CacheSurvey:
             after = _seen(lambda: _info(client), "reading INFO")
+            sample, tags = _sample(client, after)
             return CacheSurvey(
                 target=describe_target(url),
                 info=after,
@@ -49,7 +62,8 @@ def opened_survey(url: str) -> Iterator[Callable[[float], CacheSurvey]]:
                 slow=_slow(client),
                 latency=_latency(client),
                 clients=_clients(client, after),
-                sample=_sample(client, after),
+                sample=sample,
+                tags=tags,
             )
 
         yield survey
@@ -158,9 +172,16 @@ def _client(row: Mapping[str, str]) -> Client:
     )
 
 
-def _sample(client: redis.Redis, info: Info | Unseen) -> Sample | Unseen:
+def _sample(client: redis.Redis, info: Info | Unseen) -> tuple[Sample | Unseen, tuple[TagMembers, ...] | Unseen]:
     any_expire = isinstance(info, Unseen) or info.expiring > 0
-    return _seen(lambda: take_sample(client, any_expire=any_expire), "sampling keys")
+    sample = _seen(lambda: take_sample(client, any_expire=any_expire), "sampling keys")
+    if isinstance(sample, Unseen):
+        return sample, sample
+    found = _seen(lambda: sample_tags(client, sample), "sampling tags")
+    if isinstance(found, Unseen):
+        return sample, found
+    tags, lookups = found
+    return replace(sample, lookups_added=sample.lookups_added + lookups), tags
 
 
 def _raw(client: redis.Redis, *arguments: bytes) -> Reply:
