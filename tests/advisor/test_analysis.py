@@ -123,3 +123,11 @@ def test_a_constant_that_is_one_of_many_makes_no_partial_index(shop: Source, sho
     sql = "select * from products where category_id = 7 and price > 5"
     analysis = analyse(gather([Observed(sql, "file")]), shop_twin, shop).each[0]
     assert not [one for one in analysis.proposals.definitions if one.where]
+
+
+def test_a_contradiction_is_told_from_a_statement_without_tables(shop: Source, shop_twin: Twin) -> None:
+    texts = ("select * from orders where customer_id = 5 and customer_id = 6", "select now()")
+    analyses = analyse(gather([Observed(text, "file") for text in texts]), shop_twin, shop)
+    reasons = {one.query: one.reason for one in analyses.workload.not_examined}
+    assert "contradict" in reasons[texts[0]]
+    assert "no table" in reasons[texts[1]]

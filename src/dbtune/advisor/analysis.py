@@ -18,9 +18,11 @@ from dbtune.core.errors import Misused
 from dbtune.core.identifiers import quote
 from dbtune.core.progress import Progress, silent
 from dbtune.plans.parameters import acceptable
+from dbtune.plans.tree import nodes
 
 _FIELD = re.compile(r"\bextract\s*\(\s*\$\d+\s+from\b", re.IGNORECASE)
 _NO_TABLE = "it reads no table of this database"
+_NO_ROWS = "its conditions contradict each other or the table's: PostgreSQL knows without reading that no row matches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def _analysed(statement: Statement, what_if: WhatIf, source: Source, indexes: fr
     roots = _Roots(source)
     accesses: dict[Access, None] = {}
     kept: list[Variant] = []
+    is_empty = False
     refusal: Misused | None = None
     for variant in map(_plannable, statement.variants):
         try:
@@ -72,11 +75,12 @@ def _analysed(statement: Statement, what_if: WhatIf, source: Source, indexes: fr
             refusal = error
             continue
         kept.append(variant)
+        is_empty = is_empty or any(node.get("One-Time Filter") == "false" for node in nodes(plan.document))
         accesses |= dict.fromkeys(read_accesses(plan.document, roots.root_of, roots.columns_of))
     if not kept and refusal is not None:
         raise refusal
     if not accesses:
-        raise Misused(_NO_TABLE)
+        raise Misused(_NO_ROWS if is_empty else _NO_TABLE)
     statement = replace(statement, variants=_shared(kept))
     typical = with_typical_values(statement, accesses, source)
     return Analysis(_proven(typical, what_if, indexes), tuple(accesses), propose(accesses, source))
