@@ -12,7 +12,7 @@ import pytest
 from dbtune.baseline.capture import SCHEMA, Capture, Figure, Fingerprint, Snapshot, StatementRow, Statements, Timing
 from dbtune.baseline.comparison import compare
 from dbtune.baseline.outcome import Comparison, Metric
-from dbtune.baseline.rows import DatabaseRow, IndexRow, TableRow
+from dbtune.baseline.rows import CommandRow, DatabaseRow, IndexRow, InstanceRow, IoRow, SessionsRow, TableRow
 from dbtune.core.errors import Misused
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -251,3 +251,41 @@ def test_outliers_at_the_percentile_itself_are_no_change() -> None:
                  (("a", 1), ("b", 10)))  # fmt: skip
     assert metric(judge(few, many), "feed.p99").verdict == "inconclusive"
     assert metric(judge(few, many), "feed.p50").verdict in ("no_change", "inconclusive")
+
+
+def test_wal_io_and_commands_are_shown_and_not_judged() -> None:
+    def busy(name: str, factor: int) -> Capture:
+        made = capture(name, {"1": (100, 200.0)}, windows=1)
+        shots = [
+            replace(
+                shot,
+                instance=InstanceRow(number, 0, 0, number * factor * 1000, stats_reset=NOW),
+                io=(IoRow("client backend", "relation", "normal", read_bytes=number * factor * 500),),
+                sessions=SessionsRow(1, 0, 0, 2, 3, 100),
+                redis_run_id="r",
+                redis_commands={
+                    "get": CommandRow(1 + number * 100, number * factor * 0.001),
+                    "info": CommandRow(9, 9.0),
+                },
+            )
+            for number, shot in enumerate(made.snapshots)
+        ]
+        return replace(made, snapshots=tuple(shots))
+
+    found = judge(busy("a", 1), busy("b", 3))
+    shown = {metric.name: metric for metric in found.metrics if metric.informative}
+    assert shown["server.wal_per_s"].change == pytest.approx(2)
+    assert shown["server.read_per_s"].change == pytest.approx(2)
+    assert shown["redis.get.time_per_call"].after == pytest.approx(3e-5)
+    assert "redis.info.time_per_call" not in shown
+    assert any("waited for a lock" in note.message for note in found.trust.notes)
+
+
+def test_a_clock_that_jumped_is_said() -> None:
+    made = capture("a", {"1": (100, 200.0)}, windows=2)
+    shots = [
+        replace(shot, at=NOW + timedelta(seconds=shot.offset_s + (3600 if number else 0)))
+        for number, shot in enumerate(made.snapshots)
+    ]
+    found = judge(replace(made, snapshots=tuple(shots)), made)
+    assert any("it jumped by +3600 s" in note.message for note in found.trust.notes)

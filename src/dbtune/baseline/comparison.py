@@ -17,6 +17,7 @@ from dbtune.baseline.outcome import Comparison, Distribution, Gate, LoadPair, Me
 from dbtune.baseline.plans import compare_plans
 from dbtune.baseline.readings import readings
 from dbtune.baseline.samples import side_of_values
+from dbtune.baseline.server_metrics import server_metrics
 from dbtune.baseline.statements import compare_statements, total_split, weight
 from dbtune.baseline.statistics import geometric_mean
 from dbtune.baseline.tables import compare_tables
@@ -48,7 +49,7 @@ def compare(
     comparability = examine(before, after, across_servers=across_servers)
     rules = Rules(margin, 0.0 if interleaved else noise, interleaved)
     windows = statement_windows(before), statement_windows(after)
-    metrics = (*_measured(before, after, rules), *counter_metrics(before, after, rules))
+    metrics = (*_measured(before, after, rules), *counter_metrics(before, after, rules), *server_metrics(before, after))
     statements: tuple[StatementChange, ...] = ()
     if comparability.statements_why is None and all(side.invalid is None for side in windows):
         statements = compare_statements((before, windows[0]), (after, windows[1]), comparability, rules)

@@ -74,6 +74,9 @@ def _loads(capture: Capture) -> Iterator[Note]:
     for timing in capture.timings:
         if timing.errors:
             yield Note("warning", f"{timing.name} of {capture.name}", f"{timing.errors} calls failed and are not timed")
+    waiting = max((shot.sessions.waiting_for_lock for shot in capture.snapshots if shot.sessions), default=0)
+    if waiting:
+        yield Note("info", f"locks of {capture.name}", f"up to {waiting} sessions waited for a lock")
     yield from _load_notes(capture)
     deltas, _ = database_windows(capture)
     failed = sum(delta.rollbacks for delta in deltas)
