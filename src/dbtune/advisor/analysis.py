@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dbtune.advisor.access import Access, Table
@@ -132,9 +132,3 @@ class _Roots:
                 return table
             table = known.parents[0]
         return table
-
-
-def definitions_of(analyses: Iterable[Analysis]) -> Sequence[str]:
-    """The DDL of every candidate, for people who want to see them all."""
-    ddl = (one.ddl() for analysis in analyses for one in analysis.proposals.definitions)
-    return tuple(dict.fromkeys(ddl))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 
 from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.advisor.source import Index, KeyRow, Source, Table
@@ -67,7 +66,6 @@ def _is_beneath_unique(index: Index, wanted: IndexDefinition) -> bool:
     return (
         index.constraint == "p"
         and wanted.method in ("btree", "hash")
-        and sorted(map(str, head)) == sorted(map(str, keys))
         and not wanted.include
         and wanted.where is None
         and len(wanted.keys) <= len(keys) + 1
@@ -103,8 +101,3 @@ def _same_predicate(there: str | None, wanted: str | None) -> bool:
 def _plain(text: str) -> str:
     """Without brackets and spaces, which PostgreSQL prints here and not there."""
     return re.sub(r"[()\s]+", "", text)
-
-
-def without_covered(definitions: Iterable[IndexDefinition], kept: Sequence[IndexDefinition]) -> list[IndexDefinition]:
-    """Those that none of `kept` makes superfluous."""
-    return [one for one in definitions if not any(covers(larger, one) for larger in kept if larger != one)]
