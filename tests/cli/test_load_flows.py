@@ -108,6 +108,7 @@ def test_what_could_not_be_sent_in_time_is_dropped(engine: str, address: str, tm
     assert step["dropped"] > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_server_that_is_not_there_is_a_failed_load(engine: str, tmp_path: Path) -> None:
     answer = load(
@@ -136,6 +137,7 @@ export default function () { http.get('%s/', {tags: {name: 'home'}}); }
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("own", "code"), [("p(95)<60000", 0), ("p(95)<0", 1)])
 def test_a_k6_script_of_ones_own_is_run_and_judged(address: str, tmp_path: Path, own: str, code: int) -> None:
     (tmp_path / "mine.js").write_text(K6_SCRIPT % (own, address))
@@ -148,6 +150,7 @@ def test_a_k6_script_of_ones_own_is_run_and_judged(address: str, tmp_path: Path,
     assert bool(step["broken"]) == bool(code)
 
 
+@pytest.mark.slow
 def test_workers_share_the_clients_of_a_script(address: str, tmp_path: Path) -> None:
     (tmp_path / "mine.js").write_text(K6_SCRIPT % ("p(95)<60000", address))
     for worker in (1, 2):
