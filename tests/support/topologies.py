@@ -118,7 +118,7 @@ def sentinel(program: Path | None = None) -> Iterator[Sentinel]:
         with _watcher(program, port, primary):
             made = Sentinel(primary, replica, port)
             with made.client() as client:
-                wait_for(lambda: len(client.sentinel_slaves(SERVICE)) == 1, "the Sentinel knows the replica")
+                wait_for(functools.partial(_may_fail_over, client), "the Sentinel would promote the replica")
             yield made
 
 
@@ -176,6 +176,11 @@ def _watcher(program: Path | None, port: int, primary: int) -> Iterator[None]:
 def _whole(client: redis.Redis) -> bool:
     found: dict[str, str] = client.cluster("info")
     return found["cluster_state"] == "ok" and found["cluster_known_nodes"] == "3"
+
+
+def _may_fail_over(client: redis.Redis) -> bool:
+    replicas = client.sentinel_slaves(SERVICE)
+    return [replica.get("master-link-status") for replica in replicas] == ["ok"]
 
 
 def _listens(port: int) -> bool:

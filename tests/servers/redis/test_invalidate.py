@@ -214,7 +214,7 @@ def test_the_primary_is_found_through_sentinel_also_after_it_failed_over(redis_s
         assert row.keys == 1
         client.set("b", 1)
         wait_for(lambda: replicated(redis_sentinel.replica, "b"), "the replica has it")
-        watcher.sentinel_failover(redis_sentinel.service)
+        wait_for(lambda: fails_over(watcher, redis_sentinel.service), "the Sentinel promotes the replica")
         wait_for(
             lambda: watcher.sentinel_masters()[redis_sentinel.service]["port"] == redis_sentinel.replica,
             "the replica is the primary",
@@ -222,6 +222,14 @@ def test_the_primary_is_found_through_sentinel_also_after_it_failed_over(redis_s
     (row,) = invalidated(url, keys=(b"b",))
     assert row.keys == 1
     assert not replicated(redis_sentinel.replica, "b")
+
+
+def fails_over(watcher: redis.Redis, service: str) -> bool:
+    """A Sentinel that has just been started has not heard enough of the replica to promote it."""
+    try:
+        return bool(watcher.sentinel_failover(service))
+    except redis.ResponseError:
+        return False
 
 
 def replicated(port: int, key: str) -> bool:
