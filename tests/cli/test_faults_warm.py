@@ -51,6 +51,7 @@ def all_there(client: redis.Redis) -> bool:
     return sum(client.exists(f"item:{number}") for number in range(1, ROWS + 1, 100)) == ROWS // 100
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_while_the_first_is_at_it_and_may_wait_for_it(shop: Any, client: redis.Redis) -> None:
     path = shop.playbook(BOOK)
     first = shop.start("warm", path, "--format", "json", "--max-rate", "300")
@@ -85,6 +86,7 @@ def test_killed_in_the_middle_the_next_run_waits_for_nobody_and_goes_on_there(sh
     assert all_there(client)
 
 
+@pytest.mark.slow
 def test_rows_that_changed_places_meanwhile_are_written_from_the_beginning(shop: Any, client: redis.Redis) -> None:
     shop.sql("create table items as select id from generate_series(1, 12000) as id")
     path = shop.playbook(BOOK.replace("generate_series(1, 12000) as id", "items order by id"))
@@ -119,6 +121,7 @@ def test_a_signal_ends_it_with_a_true_ledger_and_the_next_run_finishes(
     assert all_there(client)
 
 
+@pytest.mark.slow
 def test_a_time_budget_ends_it_in_part_and_the_next_run_finishes(shop: Any, client: redis.Redis) -> None:
     path = shop.playbook(BOOK)
     answer = shop.json("warm", path, "--time-budget", "500ms", *SLOWLY)
@@ -128,6 +131,7 @@ def test_a_time_budget_ends_it_in_part_and_the_next_run_finishes(shop: Any, clie
     assert all_there(client)
 
 
+@pytest.mark.slow
 def test_a_postgres_session_lost_in_the_middle_is_told_and_the_next_run_finishes(
     shop: Any, client: redis.Redis
 ) -> None:
@@ -160,6 +164,7 @@ def test_a_cache_that_restarts_in_the_middle_is_filled_from_the_beginning_in_the
     assert all_there(client)
 
 
+@pytest.mark.slow
 def test_a_cache_that_is_gone_ends_runs_until_the_circuit_opens_and_is_filled_when_it_is_back(
     shop: Any, cache: Restartable, client: redis.Redis
 ) -> None:

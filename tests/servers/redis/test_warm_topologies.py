@@ -126,6 +126,7 @@ def test_a_tombstone_lies_in_the_slot_of_its_key_whatever_the_key_is() -> None:
     assert slot(b"123456789") == 12739
 
 
+@pytest.mark.slow
 def test_a_primary_that_a_sentinel_names_is_filled_and_after_a_failover_the_new_one(
     connection: postgres.Connection, redis_sentinel: Sentinel
 ) -> None:
