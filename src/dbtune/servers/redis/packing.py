@@ -6,8 +6,7 @@ sorted by them. Whatever has a condition, or is no string, is written by a scrip
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -18,6 +17,7 @@ from dbtune.cache.slots import slot
 from dbtune.core.actions import WarmKeys
 from dbtune.core.errors import ChangeFailed
 from dbtune.core.key_template import KeyTemplate
+from dbtune.servers.redis.encodings import encoder
 from dbtune.servers.redis.scripts import WRITE
 from dbtune.servers.redis.source import Source
 from dbtune.servers.redis.wire import packed
@@ -274,32 +274,6 @@ class Packer:
         before = len(self._seen)
         self._seen.update(map(hash, keys))
         batch.duplicates = len(keys) - (len(self._seen) - before)
-
-
-def encoder(action: WarmKeys) -> Callable[[bytes], bytes] | None:
-    """What becomes of the text that PostgreSQL made; None: nothing. Raises ChangeFailed without the extra."""
-    if action.encoding != "msgpack" and not action.gzip:
-        return None
-    if action.encoding != "msgpack":
-        return _compressed
-    pack = message_packer()
-    return (lambda text: _compressed(pack(text))) if action.gzip else pack
-
-
-def message_packer() -> Callable[[bytes], bytes]:
-    """From JSON text to MessagePack."""
-    import json
-
-    try:
-        import msgpack  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise ChangeFailed("encoding: msgpack needs a package", hint='pip install "dbtune[msgpack]"') from error
-    return lambda text: bytes(msgpack.packb(json.loads(text), use_bin_type=True))
-
-
-def _compressed(value: bytes) -> bytes:
-    # Without a time in its header the same value is always the same bytes.
-    return gzip.compress(value, compresslevel=6, mtime=0)
 
 
 def filing(index: bytes, keys: Sequence[tuple[int, bytes]], latest_ms: int) -> list[Command]:
