@@ -291,16 +291,13 @@ def test_a_capture_holds_io_sessions_and_what_the_journal_knows(database: str, t
 
 
 def watched_with_plans(database: str, app: psycopg.Connection[tuple[object, ...]], name: str) -> Capture:
-    from dbtune.app.baseline_extras import explain_busiest, known_changes
-
     with recording(OpenTargets(database, None)) as record:
         record.snapshot()
         for _ in range(3):
             for number in range(40):
                 app.execute("select count(*) from t where g = %s", (number,))
             record.snapshot()
-        plans, _ = explain_busiest(database, record.busiest(5))
-        return record.finish(name, "here", plans=plans, changes=known_changes(OpenTargets(database, None))[0])
+        return record.finish(name, "here")
 
 
 def test_an_endpoint_is_timed_and_one_that_is_not_there_is_an_error(database: str) -> None:

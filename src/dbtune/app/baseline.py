@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dbtune import __version__
 from dbtune.app.baseline_extras import explain_busiest, known_changes, time_url
 from dbtune.app.baseline_store import DIRECTORY, load, save
-from dbtune.baseline.capture import OWN_MARK, SCHEMA, Capture, Change, Figure, NamedPlan, Skipped, Snapshot, Timing
+from dbtune.baseline.capture import OWN_MARK, SCHEMA, Capture, Figure, NamedPlan, Skipped, Snapshot, Timing
 from dbtune.baseline.comparison import compare as compare_captures
 from dbtune.baseline.document import check_name
 from dbtune.baseline.gates import Expression
@@ -60,8 +60,10 @@ NO_WINDOW = Window()
 class Recording:
     """Counters being watched by someone who makes the traffic: `snapshot()` before, between and after its blocks."""
 
-    def __init__(self, counters: Counters, surroundings: Surroundings, read_info: Callable[[], Info] | None) -> None:
-        self._counters, self._surroundings = counters, surroundings
+    def __init__(
+        self, targets: OpenTargets, counters: Counters, surroundings: Surroundings, read_info: Callable[[], Info] | None
+    ) -> None:
+        self._targets, self._counters, self._surroundings = targets, counters, surroundings
         self._read_info = read_info
         self._started = time.monotonic()
         self._snapshots: list[Snapshot] = []
@@ -123,11 +125,16 @@ class Recording:
         timings: Sequence[Timing] = (),
         figures: Sequence[Figure] = (),
         loads: Sequence[LoadResult] = (),
-        changes: Sequence[Change] = (),
         plans: Sequence[NamedPlan] = (),
+        busiest: int = DEFAULT_PLANS,
         skipped: Sequence[Skipped] = (),
     ) -> Capture:
-        """The capture, with what was measured beside the counters. Texts are read now, once."""
+        """The capture, with what was measured beside the counters.
+
+        Texts are read now, once; so are the plans of the `busiest` statements, and what the journal knows.
+        """
+        generic, unexplained = explain_busiest(self._targets.postgres or "", self.busiest(busiest) if busiest else [])
+        changes, unknown = known_changes(self._targets)
         texts = self._counters.texts()
         rows = [row for shot in self._snapshots if shot.statements is not None for row in shot.statements.rows]
         queryids = {row.queryid for row in rows}
@@ -142,13 +149,20 @@ class Recording:
             snapshots=tuple(self._snapshots),
             texts={queryid: text for queryid, text in texts.items() if queryid in queryids},
             users=self._counters.users(row.userid for row in rows),
-            plans=tuple(plans),
+            plans=(*plans, *generic),
             timings=tuple(timings),
             figures=tuple(figures),
             loads=tuple(loads),
             changes=tuple(changes),
             definitions=self._surroundings.definitions(),
-            skipped=(*self._counters.skipped, *self._surroundings.skipped, *self._skipped, *skipped),
+            skipped=(
+                *self._counters.skipped,
+                *self._surroundings.skipped,
+                *self._skipped,
+                *skipped,
+                *unexplained,
+                *unknown,
+            ),
         )
 
 
@@ -163,7 +177,7 @@ def recording(targets: OpenTargets) -> Iterator[Recording]:
     with contextlib.ExitStack() as stack:
         connection = stack.enter_context(contextlib.closing(connect(targets.postgres or "")))
         read_info = stack.enter_context(info_reader(targets.redis)) if targets.redis else None
-        yield Recording(Counters(connection), Surroundings(connection), read_info)
+        yield Recording(targets, Counters(connection), Surroundings(connection), read_info)
 
 
 def capture(
@@ -197,13 +211,11 @@ def capture(
     with recording(targets) as record:
         _watch(record, window, progress)
         kept, skipped = explain_all(targets.postgres or "", statements)
-        generic, unexplained = explain_busiest(targets.postgres or "", record.busiest(plans) if plans else [])
-        changes, unknown = known_changes(targets)
         timings = _time(targets.postgres or "", probes, flows, repeat, allow_writes=allow_writes, progress=progress)
         timings += [time_url(label, url, repeat, progress) for label, url in urls]
         found = record.finish(
             name, describe_target(targets.postgres or ""),
-            timings=timings, plans=[*kept, *generic], changes=changes, skipped=[*skipped, *unexplained, *unknown],
+            timings=timings, plans=kept, busiest=plans, skipped=skipped,
         )  # fmt: skip
     if directory is not None:
         save(found, directory)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbtune.app.baseline import explain_all, recording
-from dbtune.app.baseline_extras import known_changes
 from dbtune.app.targets import OpenTargets
 from dbtune.baseline.capture import Capture, Figure, Timing
 from dbtune.baseline.histogram import of_values
@@ -74,7 +73,6 @@ def measure(plays: Plays, name: str, form: Form, progress: Progress) -> Measurem
             timings=_timings(blocks, probes),
             figures=_figures(blocks),
             loads=[_load(blocks, plays)],
-            changes=known_changes(plays.targets)[0],
             plans=plans,
             skipped=skipped,
         )

@@ -30,7 +30,7 @@ def server_metrics(before: Capture, after: Capture) -> Iterator[Metric]:
 
 def _shown(name: str, unit: str, old: float, new: float, better: Better = "lower") -> Metric:
     metric = Metric(name, unit, better, old, new, "inconclusive", informative=True, reason="the whole server's")
-    return replace(metric, change=plain_change(metric))
+    return replace(metric, change=plain_change(metric), n_before=1, n_after=1)
 
 
 def _figures(capture: Capture) -> Iterator[tuple[str, tuple[float, str]]]:

@@ -79,7 +79,7 @@ def _metrics(metrics: list[Metric]) -> Iterator[RenderableType]:
             Text(f"n={words.samples(metric)}" if not metric.exact else "exact", style="dim"),
             _verdict(metric),
         )
-    yield Padding(table, (0, 0, 0, 2))
+    yield table
     reasons: dict[str, list[str]] = {}
     for metric in metrics:
         reason = words.why(metric)
