@@ -25,6 +25,8 @@ def test_spellings_of_one_statement_have_one_fingerprint(one: str, other: str) -
         ('select "A"', 'select "a"'),
         ("select a from t", "select a from t2"),
         ("select * from t where id in (select 1)", "select * from t where id in (1)"),
+        ("select $$a$$ from t", "select $$a$$ from t2"),
+        ("select table'a'", "select tabl e'a'"),
     ],
 )
 def test_different_statements_differ(one: str, other: str) -> None:
