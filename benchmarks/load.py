@@ -61,8 +61,8 @@ def playbook(seconds: int) -> str:
 def alone(server: EmbeddedPostgres, place: Path, seconds: int) -> Figures:
     """pgbench as a person would run it, measuring latencies (-P)."""
     threads = min(CLIENTS, os.cpu_count() or 1)
-    command = [server.bin_dir / "pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", str(threads)]
-    command += ["-T", str(seconds), "-P", str(seconds), "-f", place / "select.sql", server.dsn]
+    command = [str(server.bin_dir / "pgbench"), "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", str(threads)]
+    command += ["-T", str(seconds), "-P", str(seconds), "-f", str(place / "select.sql"), server.dsn]
     # A session of its own, as dbtune gives it: Linux shares the processors out by session.
     said = subprocess.run(command, check=True, capture_output=True, text=True, start_new_session=True).stdout
     tps = re.search(r"^tps = ([\d.]+)", said, re.MULTILINE)

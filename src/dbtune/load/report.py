@@ -12,7 +12,6 @@ from dbtune.baseline.load_result import LoadBlock, LoadResult
 from dbtune.load.judgement import Expectation, ThresholdOutcome
 
 LoadVerdict = Literal["passed", "failed", "measured"]
-PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,10 +86,6 @@ def gate_value(gate: Gate, value: float | None) -> str:
     return number(value)
 
 
-def gate_reason(gate: Gate) -> str:
-    return gate.reason or ""
-
-
 def wording(report: LoadReport) -> str:
     """Who made it: one of several workers, the merger of several, or nobody worth a word."""
     if report.worker is not None:
