@@ -94,6 +94,7 @@ def attempt(job: Job) -> str:
 def run_tests(job: Job, directory: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "--server-source", "embedded", "-m", "not slow", "-p"]
     command += ["matrix_selection", "--needs", job.needs, "-p", "no:cacheprovider", "--tb=short"]
+    command += ["-rR", "--reruns", "1"]
     command += [f"tests/{chosen}" for chosen in job.chosen]
     environment = {**os.environ, job.variable: str(directory), "PYTHONPATH": str(ROOT / ".ci")}
     try:
