@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from dbtune import __version__
 from dbtune.app.baseline_extras import explain_busiest, known_changes, time_url
 from dbtune.app.baseline_store import DIRECTORY, load, save
+from dbtune.app.probing import load_flow, time_probes
 from dbtune.baseline.capture import OWN_MARK, SCHEMA, Capture, Figure, NamedPlan, Skipped, Snapshot, Timing
 from dbtune.baseline.comparison import compare as compare_captures
 from dbtune.baseline.document import check_name
 from dbtune.baseline.gates import Expression
 from dbtune.baseline.load_result import LoadResult
-from dbtune.baseline.probes import Probe, Statement, check_names, into_blocks
+from dbtune.baseline.probes import Probe, Statement, check_names
 from dbtune.baseline.subtraction import subtract
 from dbtune.baseline.verdict import DEFAULT_MARGIN, DEFAULT_NOISE
 from dbtune.core.errors import Misused, Refused, Unsupported
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from dbtune.app.targets import OpenTargets
     from dbtune.baseline.outcome import Comparison
     from dbtune.servers.postgres.counters import Counters
-    from dbtune.servers.postgres.session import Connection
     from dbtune.servers.postgres.surroundings import Surroundings
     from dbtune.servers.redis.info import Info
 
@@ -207,11 +204,13 @@ def capture(
     check_names(probes)
     if not 1 <= repeat <= _MAX_REPEAT:
         raise Misused(f"--repeat {repeat} is not between 1 and {_MAX_REPEAT}")
-    flows = {probe.name: _flow(probe.flow, targets) for probe in probes if probe.flow is not None}
+    flows = {probe.name: load_flow(probe.flow, targets) for probe in probes if probe.flow is not None}
     with recording(targets) as record:
         _watch(record, window, progress)
         kept, skipped = explain_all(targets.postgres or "", statements)
-        timings = _time(targets.postgres or "", probes, flows, repeat, allow_writes=allow_writes, progress=progress)
+        timings = time_probes(
+            targets.postgres or "", probes, flows, repeat, allow_writes=allow_writes, progress=progress
+        )
         timings += [time_url(label, url, repeat, progress) for label, url in urls]
         found = record.finish(
             name, describe_target(targets.postgres or ""),
@@ -274,50 +273,3 @@ def explain_all(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPl
             else:
                 plans.append(NamedPlan(statement.name, statement.sql, found))
     return plans, skipped
-
-
-def _time(
-    dsn: str,
-    probes: Sequence[Probe],
-    flows: Mapping[str, Callable[[], object]],
-    repeat: int,
-    *,
-    allow_writes: bool,
-    progress: Progress,
-) -> list[Timing]:
-    from dbtune.servers.postgres.session import connect
-    from dbtune.servers.postgres.timing import time_calls, time_statement
-
-    timings = []
-    with contextlib.ExitStack() as stack:
-        session: Connection | None = None
-        for probe in probes:
-            times = probe.repeat or repeat
-            if probe.sql is None:
-                values = time_calls(flows[probe.name], repeat=times, name=probe.name, progress=progress)
-            else:
-                if session is None:
-                    session = stack.enter_context(contextlib.closing(connect(dsn, read_only=not allow_writes)))
-                values = time_statement(
-                    session, probe.sql, probe.params, repeat=times, name=probe.name, progress=progress
-                )
-            engine = "probe:flow" if probe.sql is None else "probe:sql"
-            timings.append(Timing(probe.name, into_blocks(values), engine))
-    return timings
-
-
-def _flow(place: str, targets: OpenTargets) -> Callable[[], object]:
-    """The callable that `function(postgres_dsn, redis_url)` makes. Modules of the current directory are found too."""
-    module, _, function = place.partition(":")
-    hint = "name it as module:function, where function(postgres_dsn, redis_url) returns what is to be timed"
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds strings
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    try:
-        make = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise Misused(f"the flow {place!r} cannot be loaded: {error}", hint=hint) from error
-    flow = make(targets.postgres, targets.redis)
-    if not callable(flow):
-        raise Misused(f"the flow {place!r} returned {type(flow).__name__}, which cannot be called", hint=hint)
-    run: Callable[[], object] = flow
-    return run
