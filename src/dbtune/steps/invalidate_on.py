@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
 from dbtune.core.actions import RunSql
 from dbtune.core.identifiers import did_you_mean, quote, shorten, split_name
@@ -17,6 +17,13 @@ from dbtune.steps import relations
 from dbtune.steps.step import Plan, Step, Verdict
 
 Change = Literal["insert", "update", "delete", "truncate"]
+_ARGUMENTS: Mapping[str, Any] = {
+    "anyOf": [
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "string"},
+    ]
+}
 LONGEST_PAYLOAD = 7900
 """NOTIFY takes less than 8000 bytes, and fails the application's transaction beyond."""
 
@@ -35,8 +42,8 @@ class InvalidateOn(Step):
     event: str = Field(
         min_length=1, max_length=200, description="an event of `cache: events:`, such as content.updated"
     )
-    arguments: dict[str, str] = Field(
-        default_factory=dict, description="the event's arguments, each from a column: `{content_id: id}`"
+    arguments: Annotated[dict[str, str], WithJsonSchema(dict(_ARGUMENTS))] = Field(
+        default_factory=dict, description="the event's arguments, each from a column: `{content_id: id}`; or a list"
     )
     on: tuple[Change, ...] = Field(
         default=("insert", "update", "delete", "truncate"), min_length=1, description="which changes"
