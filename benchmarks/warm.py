@@ -113,7 +113,8 @@ class Bench:
         self._piped = ["sh", "-c", f"{shlex.join([*psql, '-c', PROTOCOL])} | {shlex.join(pipe)}"]
 
     def ours(self, *more: str) -> Run:
-        return self._fill([*self._dbtune, *more])
+        # psql and redis-cli do not back off either.
+        return self._fill([*self._dbtune, "--full-speed", *more])
 
     def theirs(self) -> Run:
         return self._fill(self._piped)

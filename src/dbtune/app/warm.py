@@ -45,6 +45,7 @@ class WarmOrder:
     budget_s: float | None = None
     lock_wait_s: float = 0.0
     ignore_memory: bool = False
+    full_speed: bool = False
 
 
 def warm_playbook(
@@ -85,7 +86,7 @@ class _Warming:
         self._workspace, self._order, self._breaker, self._progress = workspace, order, breaker, progress
         self._started_at, self._clock = datetime.now(UTC), time.monotonic()
         deadline_s = self._clock + order.budget_s if order.budget_s is not None else None
-        self._pace = Pace(order.max_rate, deadline_s, polite=True, careful=not order.ignore_memory)
+        self._pace = Pace(order.max_rate, deadline_s, polite=not order.full_speed, careful=not order.ignore_memory)
 
     def run(self) -> WarmReport:
         steps = self._steps()

@@ -53,6 +53,9 @@ def warm(
     ignore_memory: Annotated[
         bool, typer.Option("--ignore-memory", help="Go on although it will not fit, or the server evicts keys.")
     ] = False,
+    full_speed: Annotated[
+        bool, typer.Option("--full-speed", help="Do not back off while the server's latency is doubled.")
+    ] = False,
     metrics_file: Annotated[
         Path | None,
         typer.Option("--metrics-file", metavar="FILE", help="Write metrics for Prometheus' textfile collector."),
@@ -107,6 +110,7 @@ def warm(
             budget_s=_duration("--time-budget", budget) if budget else None,
             lock_wait_s=_duration("--lock-wait", lock_wait),
             ignore_memory=ignore_memory,
+            full_speed=full_speed,
         )
         with stoppable(), shown(quiet=quiet) as tell:
             report = warm_playbook(workspace, order, breaker, told, tell)
