@@ -67,7 +67,7 @@ def advise(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Say which indexes a database should have for its workload, which it could lose, and what each costs and brings.
+    """Say which indexes a workload should have, which could go, and what each costs and brings. Changes nothing.
 
     The workload is that of pg_stat_statements, or comes from --sql, --queries and --log. Schema and statistics are
     read, and the advice is worked out on a private twin without a row of data: nothing is installed, run or changed on

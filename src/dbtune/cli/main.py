@@ -20,7 +20,7 @@ COMMANDS = {
     ),
     "advise": (
         "advise:advise",
-        "Say which indexes a database should have for its workload, and which it could lose. Changes nothing.",
+        "Say which indexes a workload should have, which could go, and what each costs and brings. Changes nothing.",
     ),
     "rule": ("audit:rule", "Explain a finding: what it means, why it matters, what to do."),
     "validate": ("validate:validate", "Check playbooks without a server: all mistakes at once, with their places."),
@@ -54,7 +54,7 @@ COMMANDS = {
         "schedule:schedule",
         "Print crontab lines, systemd units or Kubernetes CronJobs for the warm-ups of a playbook. Changes nothing.",
     ),
-    "twin": ("twin:app", "Write schema and statistics of a database to a file, to advise elsewhere."),
+    "twin": ("twin:app", "Schema and statistics of a database, to advise elsewhere."),
     "schema": ("validate:schema", "Print the JSON Schema of playbooks, for editors."),
 }
 
