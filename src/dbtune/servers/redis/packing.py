@@ -278,11 +278,12 @@ class Packer:
 
 def filing(index: bytes, keys: Sequence[tuple[int, bytes]], latest_ms: int) -> list[Command]:
     """Lists keys in a sorted set by their expiry, which lives as long as the last of them."""
-    commands = []
+    place, commands = slot(index), []
     for at in range(0, len(keys), 1000):
-        members = [part for expiry_ms, key in keys[at : at + 1000] for part in (b"%d" % expiry_ms, key)]
-        commands.append(packed(b"ZADD", index, *members))
+        some = keys[at : at + 1000]
+        members = [part for expiry_ms, key in some for part in (b"%d" % expiry_ms, key)]
+        commands.append(Command(packed(b"ZADD", index, *members), slot=place, keys=tuple(key for _, key in some)))
     latest = b"%d" % max(latest_ms, *(expiry_ms for expiry_ms, _ in keys))
     # GT takes a key without an expiry for one that lives for ever: NX gives it the first one.
-    commands += [packed(b"PEXPIREAT", index, latest, b"NX"), packed(b"PEXPIREAT", index, latest, b"GT")]
-    return [Command(data, slot=slot(index)) for data in commands]
+    ends = (Command(packed(b"PEXPIREAT", index, latest, condition), slot=place) for condition in (b"NX", b"GT"))
+    return [*commands, *ends]

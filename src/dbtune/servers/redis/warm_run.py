@@ -64,6 +64,7 @@ class Run:
         self._room = room
         self._keys = self._bytes = self._skipped = self._failed = self._duplicates = self._kept = self._expired = 0
         self._written_keys: list[bytes] = []
+        self._unfiled: list[bytes] = []
         self._is_over = self._overtaken = False
         self._refusal: exceptions.ResponseError | None = None
         self._shortest_s = action.ttl_s * (1 - action.jitter)
@@ -114,8 +115,23 @@ class Run:
         except DbtuneError:
             with contextlib.suppress(exceptions.RedisError):
                 line.settle()
+                self._take_back()
             raise
         line.settle()
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Keys that could not be filed and yet were written: a full server refuses one command and takes the next."""
+        unfiled = list(dict.fromkeys(self._unfiled))
+        for at in range(0, len(unfiled), PRUNED_AT_ONCE):
+            some = unfiled[at : at + PRUNED_AT_ONCE]
+            gone = (
+                sum(self._client.unlink(key) for key in some)
+                if self._setting.in_cluster
+                else self._client.unlink(*some)
+            )
+            self._keys -= gone
+            self._failed += gone
 
     def _translated(self, error: exceptions.RedisError) -> DbtuneError:
         return translated_error(error, "writing", has_others=self._setting.has_others)
@@ -215,6 +231,7 @@ class Run:
                 if isinstance(reply, exceptions.ResponseError):
                     # The lists cannot be kept, so no key may be written either.
                     self._refusal, self._is_over = reply, True
+                    self._unfiled += command.keys
             return
         for reply in replies:
             if isinstance(reply, exceptions.ResponseError):
