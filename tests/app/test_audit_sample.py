@@ -32,7 +32,7 @@ from dbtune.servers.embedded.valkey import embedded_valkey
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SCALE = 0.03
-WINDOW_S = 8.0
+WINDOW_S = 20.0
 SLOW_S = 0.005
 """At this scale a scan of the largest table takes milliseconds."""
 CURABLE = {
