@@ -75,7 +75,7 @@ def _ask(dsn: str, queries: dict[str, str], budget: float | None) -> Asked:
     limits = Limits(None if budget is None else int(budget * GIGABYTE))
     start = time.monotonic()
     # What starting the twin takes comes on top of the search.
-    advice = advise(OpenTargets(dsn, None), Wish(queries=(Given(script, "tpch.sql"),), limits=limits, max_time_s=6.5))
+    advice = advise(OpenTargets(dsn, None), Wish(queries=(Given(script, "tpch.sql"),), limits=limits, max_time_s=5.0))
     return Asked(budget, time.monotonic() - start, advice)
 
 
