@@ -39,7 +39,6 @@ from dbtune.servers.postgres.dump import read_source
 from dbtune.servers.postgres.session import connect
 from dbtune.steps.index import Index
 
-QUERIES = Path(__file__).resolve().parents[2] / "shared" / "tpch" / "queries"
 QUIET = {"autovacuum": "off", "fsync": "off", "synchronous_commit": "off", "max_wal_size": "4GB"}
 TPCH_SETTINGS = QUIET | {
     "effective_cache_size": "8GB",
@@ -129,10 +128,12 @@ class Recording(Database):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tpch", metavar="DSN", help="a database that TPC-H's load.sh has filled")
-    parser.add_argument("--queries", type=Path, default=QUERIES, help="the directory of q01.sql to q22.sql")
+    parser.add_argument("--queries", type=Path, help="with --tpch: the directory of q01.sql to q22.sql")
     parser.add_argument("--on-18", action="store_true", help="copy it into a private PostgreSQL 18 first")
     parser.add_argument("--scale", type=float, default=0.05, help="of the sample")
     options = parser.parse_args()
+    if options.tpch and not options.queries:
+        parser.error("--tpch needs --queries")
     fine = judge_sample(options.scale)
     if options.tpch:
         queries = [path.read_text().strip().rstrip(";") for path in sorted(options.queries.glob("q*.sql"))]
