@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dbtune.cli.options import Debug, Embedded, Format, Output, Postgres, Quiet, Redis, Verbose
+from dbtune.cli.options import Debug, Embedded, Format, Output, Postgres, Quiet, Redis, Verbose, parse_seconds
 
 if TYPE_CHECKING:
     from dbtune.app.accepted import Acceptance
@@ -143,8 +143,8 @@ def rule(
 def _wish(window: str | None, windows: int | None, slow: str, only: list[str] | None, skip: list[str] | None) -> Wish:
     from dbtune.app.audit import Wish
 
-    window_s = _duration("--window", window) if window else 0.0
-    wish = Wish(_names(only), _names(skip), window_s, windows, _duration("--slow", slow))
+    window_s = parse_seconds("--window", window) if window else 0.0
+    wish = Wish(_names(only), _names(skip), window_s, windows, parse_seconds("--slow", slow))
     # A check that does not exist should be said before anybody waits for a server.
     wish.chosen()
     return wish
@@ -205,16 +205,6 @@ def _opened(postgres: str | None, redis: str | None, *, embedded: bool) -> Itera
                 hint="give --postgres URL or --redis URL, or set DATABASE_URL or REDIS_URL; --embedded starts both",
             )
         yield targets
-
-
-def _duration(option: str, text: str) -> float:
-    from dbtune.core.errors import Misused
-    from dbtune.core.units import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise Misused(f"{option}: {error}") from error
 
 
 def _write_playbook(report: AuditReport, destination: Destination, *, quiet: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbtune.cli.options import Debug, Embedded, Format, Output, Quiet, Redis, Verbose
+from dbtune.cli.options import Debug, Embedded, Format, Output, Quiet, Redis, Verbose, parse_seconds
 
 if TYPE_CHECKING:
     from dbtune.cli.output import Destination
@@ -60,8 +60,8 @@ def cache(
 
     destination = choose(output_format, output, RENDERERS.keys(), verbose=verbose)
     advice = choose("terminal", playbook, RENDERERS.keys()) if playbook else None
-    look = Look(_duration("--window", window), _duration("--monitor", monitor))
-    every_s = max(0.1, _duration("--every", every))
+    look = Look(parse_seconds("--window", window), parse_seconds("--monitor", monitor))
+    every_s = max(0.1, parse_seconds("--every", every))
     named = Targets(None, redis, embedded)
     with open_targets(named, postgres=Need.NONE, redis=Need.REQUIRED) as targets:
         if watch:
@@ -113,13 +113,3 @@ def _watch(url: str, every_s: float, times: int | None, destination: Destination
             text = as_json(beat, target) if destination.format == "json" else as_line(beat)
             print(text, flush=True)  # noqa: T201 - the result, as it comes
     return 0
-
-
-def _duration(option: str, text: str) -> float:
-    from dbtune.core.errors import Misused
-    from dbtune.core.units import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise Misused(f"{option}: {error}") from error

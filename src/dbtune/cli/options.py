@@ -71,3 +71,14 @@ def parse_vars(given: list[str] | None) -> dict[str, str]:
 def parse_tags(given: list[str] | None) -> tuple[str, ...]:
     """Repeated or separated by commas → one tuple."""
     return tuple(tag.strip() for entry in given or () for tag in entry.split(",") if tag.strip())
+
+
+def parse_seconds(option: str, text: str) -> float:
+    """`("--window", "90s")` → 90.0. Raises Misused, naming the option."""
+    from dbtune.core.errors import Misused
+    from dbtune.core.units import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise Misused(f"{option}: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,9 +23,11 @@ from dbtune.cli.options import (
     Var,
     Verbose,
     Yes,
+    parse_seconds,
     parse_tags,
     parse_vars,
 )
+from dbtune.cli.stopping import stoppable
 
 if TYPE_CHECKING:
     from dbtune.app.selection import Selection
@@ -127,11 +128,11 @@ def apply(
         selection=_selection(only, tags),
         resume=resume,
         approved=read_saved_plan(saved_plan, loaded) if saved_plan else None,
-        lock_wait_s=_duration(lock_wait),
+        lock_wait_s=parse_seconds("--lock-wait", lock_wait),
     )
     with _targets(postgres, redis, embedded=embedded) as targets, opened(targets) as workspace:
         _ask_first(f"Apply {loaded.name} to {workspace.target}?", yes=yes or saved_plan is not None)
-        with _stoppable(), shown(quiet=quiet) as tell:
+        with stoppable(), shown(quiet=quiet) as tell:
             report = apply_playbook(workspace, order, tell)
     destination.write(report, RENDERERS["apply"])
     return report.exit_code
@@ -206,10 +207,10 @@ def rollback(
     from dbtune.render.runs import RENDERERS
 
     destination = choose(output_format, output, RENDERERS["rollback"].keys(), verbose=verbose)
-    wait_s = _duration(lock_wait)
+    wait_s = parse_seconds("--lock-wait", lock_wait)
     with _targets(postgres, redis) as targets, opened(targets) as workspace:
         _ask_first(f"Roll back {run} on {workspace.target}?", yes=yes)
-        with _stoppable(), shown(quiet=quiet) as tell:
+        with stoppable(), shown(quiet=quiet) as tell:
             report: RunReport = roll_back(workspace, run, tell, lock_wait_s=wait_s)
     destination.write(report, RENDERERS["rollback"])
     return report.exit_code
@@ -265,16 +266,6 @@ def _targets(
     return open_targets(named, redis=needed if use_redis else Need.NONE)
 
 
-def _duration(text: str) -> float:
-    from dbtune.core.errors import Misused
-    from dbtune.core.units import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise Misused(f"--lock-wait: {error}") from error
-
-
 def _ask_first(question: str, *, yes: bool) -> None:
     """A change needs a yes: on a terminal it can be given there, elsewhere it must have been given before."""
     from dbtune.core.errors import Misused
@@ -285,20 +276,3 @@ def _ask_first(question: str, *, yes: bool) -> None:
         raise Misused("a change needs a yes, and nobody can be asked here", hint="look at the plan, then give --yes")
     if not typer.confirm(question, err=True):
         raise typer.Exit(130)
-
-
-class _stoppable:  # noqa: N801 - used as a `with` word
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: cancelled at the server, cleaned up, and written down.
-
-    A signal that is ignored, as under nohup, stays ignored.
-    """
-
-    _signals = (signal.SIGTERM, signal.SIGHUP)
-
-    def __enter__(self) -> None:
-        heard = [number for number in self._signals if signal.getsignal(number) is not signal.SIG_IGN]
-        self._before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

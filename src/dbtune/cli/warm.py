@@ -21,6 +21,7 @@ from dbtune.cli.options import (
     Tags,
     Var,
     Verbose,
+    parse_seconds,
     parse_tags,
     parse_vars,
 )
@@ -107,8 +108,8 @@ def warm(
             dry_run=dry_run,
             parallel=parallel,
             max_rate=max_rate,
-            budget_s=_duration("--time-budget", budget) if budget else None,
-            lock_wait_s=_duration("--lock-wait", lock_wait),
+            budget_s=parse_seconds("--time-budget", budget) if budget else None,
+            lock_wait_s=parse_seconds("--lock-wait", lock_wait),
             ignore_memory=ignore_memory,
             full_speed=full_speed,
         )
@@ -150,13 +151,3 @@ def _measure(report: WarmReport, path: Path | None, gateway: str | None) -> None
             push(gateway, report.playbook, measured(report))
     except DbtuneError as error:
         print(mask_password(f"warning: {error.message}"), file=sys.stderr)  # noqa: T201
-
-
-def _duration(option: str, text: str) -> float:
-    from dbtune.core.errors import Misused
-    from dbtune.core.units import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise Misused(f"{option}: {error}") from error
