@@ -113,14 +113,22 @@ def run_into_capture(
     from dbtune.servers.postgres.errors import describe_target
 
     check_name(name)
-    if order.worker is not None:
-        raise Misused("a worker's share is no baseline", hint="leave --capture out, and merge the results")
     with recording(targets) as record:
-        report = run_loads(targets, order, progress, record)
-        loads = [outcome.result for outcome in report.loads if outcome.result.blocks]
-        if loads and not report.interrupted:
-            save(record.finish(name, describe_target(targets.postgres or ""), loads=loads), directory)
+        report = run_as_traffic(targets, order, progress, record)
+        if report.results and not report.interrupted:
+            save(record.finish(name, describe_target(targets.postgres or ""), loads=report.results), directory)
     return report
+
+
+def run_as_traffic(targets: OpenTargets, order: LoadOrder, progress: Progress, recording: Recording) -> LoadReport:
+    """The loads of a playbook as the traffic that `recording` watches: it takes its snapshots between their blocks.
+
+    What belongs into the capture is `results` of the report; nothing of one that was `interrupted` does. Raises as
+    `run_loads`, and Misused for a worker's share, whose times are a part of a stream.
+    """
+    if order.worker is not None:
+        raise Misused("a worker's share is no baseline", hint="run the whole load, or merge the workers' results")
+    return run_loads(targets, order, progress, recording)
 
 
 class _Loading:

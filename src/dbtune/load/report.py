@@ -69,6 +69,11 @@ class LoadReport:
     interrupted: bool = False
 
     @property
+    def results(self) -> tuple[LoadResult, ...]:
+        """Of the loads that measured anything: what a capture keeps."""
+        return tuple(outcome.result for outcome in self.loads if outcome.result.blocks)
+
+    @property
     def verdict(self) -> LoadVerdict:
         verdicts = {outcome.verdict for outcome in self.loads}
         if "failed" in verdicts or not verdicts:
