@@ -8,6 +8,7 @@ the time. What depends on how a process is started, named or killed starts it in
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -24,6 +25,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _REQUEST_BYTES = 1 << 20
+_PLAYBOOK = """version: 1
+name: first
+steps:
+  - index: {table: a, columns: [b]}
+  - sql: {apply: select 1, verify: select 1}
+  - explain: {sql: select $1, params: ["{{ env.HOME }}"]}
+  - cache_warm: {key: "k:{id}", query: select 1 as id, ttl: 1h}
+"""
 
 
 def run(
@@ -96,6 +105,8 @@ def _nursery() -> _Nursery:
 def _serve(descriptor: int) -> None:
     """Until the tests are over, which closes the socket."""
     _import_everything()
+    _run_once()
+    gc.freeze()  # a collection in a child would touch, and so copy, every page
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those between are nobody's business
     with socket.socket(fileno=descriptor) as requests:
         while True:
@@ -116,6 +127,23 @@ def _import_everything() -> None:
         # What cannot be imported fails in the command that needs it.
         with contextlib.suppress(Exception):
             importlib.import_module(module.name)
+
+
+def _run_once() -> None:
+    """Commands that reach no server: what they compile and build, no child has to build again."""
+    from dbtune.__main__ import main
+    from dbtune.cli.main import COMMANDS
+
+    with tempfile.TemporaryDirectory() as place, Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        playbook = Path(place, "playbook.yml")
+        playbook.write_text(_PLAYBOOK, encoding="utf-8")
+        missing = f"postgresql:///none?host={place}"
+        used = [["validate", str(playbook)], ["plan", str(playbook), "--postgres", missing], ["rule", "PG001"]]
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            for arguments in used + [[name, "--help"] for name in COMMANDS]:
+                sys.argv = ["dbtune", *arguments]
+                with contextlib.suppress(SystemExit):
+                    main()
 
 
 def _attend(request: Mapping[str, Any], descriptors: list[int]) -> NoReturn:
