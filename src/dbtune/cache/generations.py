@@ -10,7 +10,13 @@ before. So whatever is invalidated at or after that clock may be newer than what
   `dbtune:{generation}:log` is a sorted set of what they were, scored by that number: `tag:NAME` or `pattern:GLOB`.
   It is raised *before* the keys are looked for, as some of them may be written meanwhile.
 
-All of it is compared by the server, in the script that writes.
+All of it is compared by the server, in the script that writes. In a cluster that script sees the slot of its key
+alone, and so the tombstones only. There a warm-up **announces** the keys of each batch beside the generation, in the
+script that compares it: `dbtune:{generation}:warming` names the runs, scored by their expiry, and
+`dbtune:{generation}:warming:RUN` lists the keys. Whoever invalidates a pattern raises the generation and then leaves
+tombstones for what is announced, before the keys are looked for: what was announced before finds the tombstone, or was
+written before it and is found; what comes after learns of the generation. (A tag needs no more than its members: they
+are filed before they are announced.)
 """
 
 from __future__ import annotations
@@ -23,6 +29,7 @@ TOMBSTONE_MS = 3_600_000
 TOMBSTONE_PREFIX = b"dbtune:tomb:"
 GENERATION_KEY = b"dbtune:{generation}:number"
 GENERATION_LOG = b"dbtune:{generation}:log"
+ANNOUNCED = b"dbtune:{generation}:warming"
 LOGGED = 1000
 """Entries that are kept. A warm-up that misses one of them takes it for one that concerns it."""
 
@@ -53,6 +60,10 @@ def tombstone_key(key: bytes) -> bytes:
     """`dbtune:tomb:{KEY}`; where the key has a hash tag of its own, `dbtune:tomb:{TAG}:KEY`."""
     beside = tag_beside(key)
     return b"%b{%b}%b" % (TOMBSTONE_PREFIX, beside, b"" if beside == key else b":" + key)
+
+
+def announcement_key(run: bytes) -> bytes:
+    return b"%b:%b" % (ANNOUNCED, run)
 
 
 def tag_entry(tag: str) -> bytes:

@@ -111,6 +111,7 @@ class Invalidation:
         if self._dry_run:
             return [*self._look(stale, sizes)]
         marks.raise_generation(stale)
+        marks.bury_announced(stale.patterns)
         clock = time.monotonic()
         matches = {pattern: self._scan(pattern) for pattern in stale.patterns}
         scan_s = (time.monotonic() - clock) / max(1, len(matches))

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from redis import exceptions
 
 from dbtune.cache.generations import (
+    ANNOUNCED,
     GENERATION_KEY,
     GENERATION_LOG,
     LOGGED,
     RAISE,
     TOMBSTONE_MS,
+    announcement_key,
     pattern_entry,
     tag_entry,
     tombstone_key,
 )
+from dbtune.cache.patterns import literal_prefix
 from dbtune.cache.rules import Stale
 from dbtune.servers.redis.errors import server_error
 from dbtune.servers.redis.nodes import Command, Nodes, pipelined
@@ -36,6 +39,20 @@ class Marks:
             numbers = (b"%d" % (2 * TOMBSTONE_MS), b"%d" % LOGGED)
             command = (b"EVAL", RAISE.encode(), b"2", GENERATION_KEY, GENERATION_LOG, *numbers, *entries)
             self._leave([(GENERATION_KEY, command)])
+
+    def bury_announced(self, patterns: Sequence[bytes]) -> None:
+        """In a cluster, what warm-ups are about to write: whatever begins as one of `patterns` does.
+
+        After the generation was raised, before keys are looked for. Raises Unsupported on a replica.
+        """
+        prefixes = tuple(map(literal_prefix, patterns))
+        if not (prefixes and self._nodes.is_cluster):
+            return
+        (runs,) = self._nodes.send([(ANNOUNCED, (b"ZRANGE", ANNOUNCED, b"0", b"-1"))])
+        for run in runs if isinstance(runs, list) else []:
+            name = announcement_key(run)
+            (keys,) = self._nodes.send([(name, (b"LRANGE", name, b"0", b"-1"))])
+            self.bury([key for key in keys if key.startswith(prefixes)] if isinstance(keys, list) else [])
 
     def bury(self, keys: Sequence[bytes]) -> None:
         """A tombstone for each before it goes, all of one moment. Raises Unsupported on a replica."""

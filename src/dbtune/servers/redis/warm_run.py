@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 import redis
 from redis import exceptions
 
-from dbtune.cache.generations import GENERATION_KEY, TOMBSTONE_MS
+from dbtune.cache.generations import TOMBSTONE_MS
 from dbtune.cache.tags import PRUNED_AT_ONCE, tag_key
 from dbtune.core.actions import WarmKeys
 from dbtune.core.errors import ChangeFailed, DbtuneError, Unreachable
 from dbtune.core.warm_marker import WarmMarker
 from dbtune.core.warming import CacheAway, Overtaken, Progress, Warmed, WarmStopped
+from dbtune.servers.redis.announcement import Announcement
 from dbtune.servers.redis.checkpoint import Checkpoint
 from dbtune.servers.redis.errors import server_error
 from dbtune.servers.redis.lines import Line, opened_line
@@ -66,6 +67,8 @@ class Run:
         self._written_keys: list[bytes] = []
         self._unfiled: list[bytes] = []
         self._is_over = self._overtaken = False
+        is_blind = setting.in_cluster and setting.generation
+        self._announcement = Announcement(client, action, setting) if is_blind else None
         self._refusal: exceptions.ResponseError | None = None
         self._shortest_s = action.ttl_s * (1 - action.jitter)
         if action.mode == "newer":
@@ -90,6 +93,7 @@ class Run:
                 self._prepare()
                 self._write_all(line, batches)
             self._refuse_overtaken()
+            self._announce(())
             if self._progress is not None:
                 self._progress(self._keys)
             if self._refusal is None:
@@ -180,9 +184,8 @@ class Run:
             # Before the keys are written: whatever happens then, no key lives that is not found there.
             for index in self._filed_before:
                 line.send(filing(index, batch.keys, self._latest_ms))
-        self._compare_generation(())
+        self._announce([key for command in batch.commands for key in command.keys])
         line.send(batch.commands)
-        self._compare_generation(batch.commands)
         if self._lists and self._action.mode != "overwrite":
             self._list_written(line, batch)
         if self._room is not None and self._keys >= ENOUGH_KEYS:
@@ -202,15 +205,9 @@ class Run:
         for index in self._lists if written else ():
             line.send(filing(index, written, self._latest_ms))
 
-    def _compare_generation(self, written: Sequence[Command]) -> None:
-        """In a cluster, where the script cannot: what was written in the moment between is taken back."""
-        if not (self._setting.in_cluster and self._setting.generation):
-            return
-        found = self._client.get(GENERATION_KEY) or b"0"
-        if found != self._setting.generation.encode():
-            for command in written:
-                for key in command.keys:
-                    self._client.unlink(key)
+    def _announce(self, keys: Sequence[bytes]) -> None:
+        """Behind their filing under tags, before they are written; none: all of them have been."""
+        if self._announcement is not None and not self._announcement.make(keys):
             self._overtaken = True
             self._refuse_overtaken()
 
