@@ -12,6 +12,9 @@ PYTEST := $(BIN)/pytest -q -rR --reruns 1 --server-source $(SERVERS)
 # A file's tests stay with one worker, which has servers of its own.
 WORKERS ?= 3
 
+# Whatever is compiled, the next process and the next worker finds compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs bench nightly matrix lock clean
 # Targets share .venv and the servers: one after the other, also with -j.
