@@ -33,6 +33,7 @@ FINAL = (
     exceptions.NoPermissionError,
     exceptions.MovedError,
     exceptions.AskError,
+    exceptions.TryAgainError,
     exceptions.ClusterDownError,
     exceptions.MasterDownError,
     exceptions.BusyLoadingError,
@@ -260,7 +261,13 @@ class Run:
 def translated_error(error: exceptions.RedisError, doing: str, *, has_others: bool) -> DbtuneError:
     """CacheAway for what may be over in a moment; `has_others`: another server can take over from this one."""
     told = server_error(error, doing)
-    moves = (exceptions.ReadOnlyError, exceptions.MasterDownError, exceptions.ClusterError, exceptions.MovedError)
+    moves = (
+        exceptions.ReadOnlyError,
+        exceptions.MasterDownError,
+        exceptions.ClusterError,
+        exceptions.MovedError,
+        exceptions.TryAgainError,
+    )
     if isinstance(told, Unreachable) or (has_others and isinstance(error, moves)):
         return CacheAway(told.message, hint=told.hint)
     return told
