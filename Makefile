@@ -28,8 +28,7 @@ demo: $(READY) ## the whole story on private servers: measure, tune, measure aga
 	@$(BIN)/dbtune demo
 
 test: $(READY) ## all tests, the quick ones first, on private servers
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow"
-	$(PYTEST) -n 2 --dist loadfile -m slow
+	$(PYTEST) -n $(WORKERS) --dist loadfile
 
 lint: $(READY) ## style, types, layers, and whether the generated documents are up to date
 	$(BIN)/ruff check .

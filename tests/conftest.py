@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -24,6 +25,7 @@ import pytest
 import redis
 from psycopg import conninfo, sql
 from topologies import Cluster, Secured, Sentinel, cluster, secured, sentinel
+from work_order import WorkOrder, ordered
 
 from dbtune.core.errors import Unsupported
 from dbtune.servers.embedded.postgres import SETTINGS, embedded_postgres
@@ -84,6 +86,17 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in AMBIENT:
         os.environ.pop(name, None)
     _live_in_memory()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = ordered(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WorkOrder | None:
+    return WorkOrder(config, log) if config.option.dist == "loadfile" else None
 
 
 def _live_in_memory() -> None:
