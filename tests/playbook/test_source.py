@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import forks
 import pytest
 
 from dbtune.core.errors import InvalidPlaybook
@@ -18,9 +18,7 @@ VALID = "version: 1\nname: x\nsteps: [analyze: {tables: a}]\n"
 
 
 def dbtune(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dbtune", *map(str, arguments)]
-    environment = {**os.environ, **environ}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    return forks.run(arguments, env={**os.environ, **environ}, timeout=60)
 
 
 def a_directory(path: Path) -> None:
