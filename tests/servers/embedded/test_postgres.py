@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,7 +13,9 @@ import pytest
 from psycopg import conninfo
 
 from dbtune.core.errors import Misused, Unreachable, Unsupported
-from dbtune.servers.embedded.postgres import embedded_postgres
+from dbtune.servers.embedded.postgres import EmbeddedPostgres, embedded_postgres
+
+ODD = "it's a \\ back\\nslash"
 
 
 def ask(dsn: str, query: str) -> list[tuple[object, ...]]:
@@ -20,46 +23,49 @@ def ask(dsn: str, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query.encode()).fetchall()
 
 
-def test_a_fresh_server_is_utf8_and_has_the_statistics_of_statements_and_auto_explain() -> None:
-    with embedded_postgres() as server:
-        with psycopg.connect(server.dsn, autocommit=True) as connection:
-            connection.execute("create extension pg_stat_statements")
-            found = connection.execute(
-                "select current_user::text, current_database()::text, current_setting('server_encoding'),"
-                " current_setting('auto_explain.log_min_duration'), upper('é'), inet_server_addr()"
-            ).fetchone()
-            assert found == ("postgres", "postgres", "UTF8", "-1", "É", None)
-            counted = connection.execute("select count(*) from pg_stat_statements where calls > 0").fetchone()
-            assert counted is not None
-            assert counted[0]
-        assert "database system is ready" in server.log.read_text()
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedPostgres]:
+    """As it is without a wish of its own, but for two settings."""
+    with embedded_postgres({"work_mem": "7MB", "cluster_name": ODD}) as started:
+        yield started
 
 
-def test_the_directory_of_a_server_admits_its_account_alone() -> None:
-    with embedded_postgres() as server:
-        mode = server.directory.stat().st_mode
-        assert stat.S_IMODE(mode) == 0o700
-        assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in (server.directory / "data",))
-        assert stat.S_IMODE(server.directory.parent.stat().st_mode) & 0o066 == 0
-    assert not server.directory.exists()
+def test_a_fresh_server_is_utf8_and_has_the_statistics_of_statements_and_auto_explain(
+    server: EmbeddedPostgres,
+) -> None:
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute("create extension pg_stat_statements")
+        found = connection.execute(
+            "select current_user::text, current_database()::text, current_setting('server_encoding'),"
+            " current_setting('auto_explain.log_min_duration'), upper('é'), inet_server_addr()"
+        ).fetchone()
+        assert found == ("postgres", "postgres", "UTF8", "-1", "É", None)
+        counted = connection.execute("select count(*) from pg_stat_statements where calls > 0").fetchone()
+        assert counted is not None
+        assert counted[0]
+    assert "database system is ready" in server.log.read_text()
 
 
-def test_a_server_of_root_runs_under_an_unprivileged_account() -> None:
-    with embedded_postgres() as server:
-        owner = (server.directory / "data" / "PG_VERSION").stat().st_uid
-        assert owner != 0
-        assert os.geteuid() in (0, owner)
+def test_the_directory_of_a_server_admits_its_account_alone(server: EmbeddedPostgres) -> None:
+    mode = server.directory.stat().st_mode
+    assert stat.S_IMODE(mode) == 0o700
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in (server.directory / "data",))
+    assert stat.S_IMODE(server.directory.parent.stat().st_mode) & 0o066 == 0
 
 
-def test_settings_are_taken_over_and_alter_system_wins_over_them() -> None:
-    odd = "it's a \\ back\\nslash"
-    with embedded_postgres({"work_mem": "7MB", "cluster_name": odd}) as server:
-        assert ask(server.dsn, "select current_setting('work_mem'), current_setting('cluster_name')") == [("7MB", odd)]
-        with psycopg.connect(server.dsn, autocommit=True) as connection:
-            connection.execute("alter system set work_mem = '9MB'")
-            connection.execute("select pg_reload_conf()")
-            connection.execute("select pg_sleep(0.3)")
-        assert ask(server.dsn, "show work_mem") == [("9MB",)]
+def test_a_server_of_root_runs_under_an_unprivileged_account(server: EmbeddedPostgres) -> None:
+    owner = (server.directory / "data" / "PG_VERSION").stat().st_uid
+    assert owner != 0
+    assert os.geteuid() in (0, owner)
+
+
+def test_settings_are_taken_over_and_alter_system_wins_over_them(server: EmbeddedPostgres) -> None:
+    assert ask(server.dsn, "select current_setting('work_mem'), current_setting('cluster_name')") == [("7MB", ODD)]
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute("alter system set work_mem = '9MB'")
+        connection.execute("select pg_reload_conf()")
+        connection.execute("select pg_sleep(0.3)")
+    assert ask(server.dsn, "show work_mem") == [("9MB",)]
 
 
 @pytest.mark.parametrize("settings", [{"work mem": "1"}, {"work_mem": "1\nfsync = off"}, {"": "1"}])
@@ -75,17 +81,16 @@ def test_over_tcp_only_the_loopback_answers_and_only_to_the_password() -> None:
         for password in ("", "mistaken"):
             with pytest.raises(psycopg.OperationalError, match="password"):
                 psycopg.connect(conninfo.make_conninfo(server.dsn, password=password))
+    assert not server.directory.exists()
 
 
-def test_several_servers_at_once_know_nothing_of_each_other() -> None:
+def test_several_servers_at_once_know_nothing_of_each_other(server: EmbeddedPostgres) -> None:
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(embedded_postgres()) for _ in range(3)]
-        for number, server in enumerate(servers):
-            with psycopg.connect(server.dsn, autocommit=True) as connection:
+        servers = [server, *(stack.enter_context(embedded_postgres()) for _ in range(2))]
+        for number, one in enumerate(servers):
+            with psycopg.connect(one.dsn, autocommit=True) as connection:
                 connection.execute(f"create table only_here_{number} ()".encode())
-        tables = [
-            ask(server.dsn, "select relname::text from pg_class where relname ~ 'only_here'") for server in servers
-        ]
+        tables = [ask(one.dsn, "select relname::text from pg_class where relname ~ 'only_here'") for one in servers]
         assert tables == [[("only_here_0",)], [("only_here_1",)], [("only_here_2",)]]
 
 
@@ -144,8 +149,6 @@ def test_without_the_extra_the_hint_says_what_to_install(monkeypatch: pytest.Mon
 
 
 def test_the_wheel_is_never_imported() -> None:
-    with embedded_postgres() as server:
-        assert server.pid
     script = (
         "import sys\nfrom dbtune.servers.embedded.postgres import embedded_postgres\n"
         "from dbtune.servers.embedded.valkey import embedded_valkey\n"
