@@ -289,3 +289,58 @@ def test_a_clock_that_jumped_is_said() -> None:
     ]
     found = judge(replace(made, snapshots=tuple(shots)), made)
     assert any("it jumped by +3600 s" in note.message for note in found.trust.notes)
+
+
+def test_every_figure_of_a_statement_is_per_call_before_and_after() -> None:
+    """4 blocks a call in both; the second capture returns more rows, and is called twice as often."""
+
+    def with_rows(made: Capture, rows: int) -> Capture:
+        shots = []
+        for number, shot in enumerate(made.snapshots):
+            assert shot.statements is not None
+            counted = tuple(
+                replace(row, rows=number * rows, temp_read=number * 10, wal_bytes=number * 500)
+                for row in shot.statements.rows
+            )
+            shots.append(replace(shot, statements=replace(shot.statements, rows=counted)))
+        return replace(made, snapshots=tuple(shots))
+
+    found = judge(with_rows(capture("a", {"1": (100, 200.0)}), 100), with_rows(capture("b", {"1": (200, 400.0)}), 600))
+    (change,) = found.statements
+    assert change.before is not None
+    assert change.after is not None
+    assert (change.before.calls_per_s, change.after.calls_per_s) == (20, 40)
+    assert (change.before.rows_per_call, change.after.rows_per_call) == (1, 3)
+    assert (change.before.blocks_per_call, change.after.blocks_per_call) == (4, 4)
+    assert (change.before.temp_blocks_per_call, change.after.temp_blocks_per_call) == pytest.approx((0.1, 0.05))
+    assert (change.before.wal_bytes_per_call, change.after.wal_bytes_per_call) == pytest.approx((5, 2.5))
+    assert change.before.time_per_call_s == pytest.approx(0.002, rel=0.02)
+    assert change.time.verdict in ("no_change", "inconclusive")
+
+
+def test_a_reset_between_two_captures_matters_to_neither() -> None:
+    """Each counts within its own window."""
+    later = capture("b", {"1": (100, 100.0)})
+    shots = []
+    for shot in later.snapshots:
+        assert shot.statements is not None
+        shots.append(replace(shot, statements=replace(shot.statements, stats_reset=NOW + timedelta(hours=2))))
+    found = judge(capture("a", {"1": (100, 200.0)}), replace(later, snapshots=tuple(shots)))
+    assert found.statements[0].time.verdict == "improved"
+    assert not [note for note in found.trust.notes if note.level == "invalid"]
+
+
+def test_a_statement_that_nobody_called_is_left_out() -> None:
+    found = judge(capture("a", {"1": (100, 200.0), "2": (0, 0.0)}), capture("b", {"1": (100, 200.0), "2": (0, 0.0)}))
+    assert [change.queryids for change in found.statements] == [("1",)]
+    gone = judge(capture("a", {"1": (100, 200.0)}), capture("b", {"1": (0, 0.0)}))
+    assert gone.statements[0].after is None
+    assert gone.statements[0].time.reason == "called only before"
+
+
+@pytest.mark.parametrize("blocks", [(), ((),), ((0.0,) * 80,) * 6])
+def test_timings_without_a_call_or_without_a_time_get_no_verdict(blocks: tuple[tuple[float, ...], ...]) -> None:
+    timed = replace(capture("a", {}), timings=(Timing("feed", ((0.1,) * 80,) * 6, "t"),))
+    empty = replace(capture("b", {}), timings=(Timing("feed", blocks, "t"),))
+    for pair in ((timed, empty), (empty, timed), (empty, empty)):
+        assert {found.verdict for found in judge(*pair).metrics} == {"inconclusive"}

@@ -50,6 +50,17 @@ def test_ids_of_64_bits_are_strings_and_zeros_are_left_out() -> None:
         (changed(started_at="yesterday"), "damaged at started_at"),
         (changed(timings=[{"name": "a", "engine": "e", "blocks": [[-1.0]]}]), "cannot be"),
         (changed(duration_s=1).replace('"duration_s": 1', '"duration_s": NaN'), "NaN"),
+        (changed(duration_s=1).replace('"duration_s": 1', '"duration_s": -Infinity'), "-Infinity"),
+        (
+            changed(timings=[{"name": "a", "engine": "e", "blocks": [[1.0]]}]).replace("[[1.0]]", "[[1e999]]"),
+            "cannot be",
+        ),
+        (
+            changed(figures=[{"name": "a", "unit": "s", "better": "lower", "blocks": [7.5], "engine": "e"}]).replace(
+                "[7.5]", "[-1e999]"
+            ),
+            "not finite",
+        ),
         ("[" * 100_000, "not a complete JSON document"),
     ],
 )

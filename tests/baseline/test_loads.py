@@ -125,3 +125,11 @@ def test_a_damaged_histogram_is_refused() -> None:
     broken = replace(made.blocks[0], response=replace(made.blocks[0].response, count=7))
     with pytest.raises(Misused, match="the load 'load' is damaged"):
         from_json(to_json(capture("a", replace(made, blocks=(broken, *made.blocks[1:])))), "a.json")
+
+
+def test_a_load_that_got_no_answer_gets_no_verdict_and_is_said() -> None:
+    nothing = tuple(LoadBlock(number * 5.0, 5.0, 500, 500, 0, histogram.EMPTY) for number in range(6))
+    found = judge(load(), load(blocks=nothing, errors={"connection refused": 3000}))
+    assert {one.verdict for one in found.metrics if one.name.startswith(("latency", "throughput"))} == {"inconclusive"}
+    assert metric(found, "errors.rate").verdict == "regressed"
+    assert any("3000 of 3000 requests failed" in note.message for note in found.trust.notes)

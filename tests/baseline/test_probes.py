@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbtune.baseline.probes import Probe, check_names, into_blocks, parse_pair, parse_probes
+from dbtune.baseline.probes import Probe, block_sizes, check_names, into_blocks, parse_pair, parse_probes
 from dbtune.core.errors import Misused
 
 
@@ -45,3 +45,8 @@ def test_blocks_keep_every_repetition_in_order() -> None:
     assert len(blocks) == 6
     assert [value for block in blocks for value in block] == values
     assert into_blocks([1.0]) == ((1.0,),)
+
+
+def test_a_few_repetitions_are_three_blocks_and_very_few_are_one() -> None:
+    assert block_sizes(400) == (67, 66, 67, 67, 66, 67)
+    assert [block_sizes(repeat) for repeat in (24, 20, 12, 11)] == [(8, 8, 8), (7, 6, 7), (4, 4, 4), (11,)]

@@ -8,6 +8,7 @@ import pytest
 from dbtune.baseline.statistics import (
     Moments,
     block_effect,
+    drift_between,
     geometric_mean,
     mean_interval,
     moments_effect,
@@ -50,8 +51,8 @@ def test_drift_that_both_sides_share_cancels_in_pairs() -> None:
 
 def test_the_noise_between_runs_widens_an_interval_that_blocks_make_narrow() -> None:
     before, after = [1.0, 1.001, 0.999], [1.1, 1.101, 1.099]
-    narrow = block_effect(before, after, 0.0).interval()
-    wide = block_effect(before, after, 0.05).interval()
+    narrow = block_effect(before, after, drift_between(0.0)).interval()
+    wide = block_effect(before, after, drift_between(0.05)).interval()
     assert narrow.low > math.log(1.09)
     assert wide.low < 0 < wide.high
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import forks
 
 from dbtune.app.baseline import capture
+from dbtune.app.baseline_store import save
 from dbtune.app.targets import OpenTargets
+from dbtune.baseline.capture import SCHEMA, Capture, Fingerprint, Timing
 
 
 def dbtune(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -123,3 +127,27 @@ def test_the_same_state_measured_twice_is_said_to_be_the_same(database: str, tmp
     assert document["runs"] == 3
     assert document["false_verdict_rate"] == document["false_verdicts"] / 3
     assert done.returncode == (0 if document["false_verdict_rate"] <= 0.05 else 1)
+
+
+def test_a_regression_is_annotated_and_summarized_for_github(tmp_path: Path) -> None:
+    directory = tmp_path / ".dbtune" / "baselines"
+    for name, level, minute in (("quick", 0.01, 0), ("slow", 0.05, 1)):
+        blocks = tuple(tuple(level * (1 + place % 7 / 100) for place in range(80)) for _ in range(6))
+        at = datetime(2026, 1, 1, 12, minute, tzinfo=UTC)
+        print_ = Fingerprint(180000, "app", 5, "71", at, 1 << 30, None, {})
+        save(
+            Capture(SCHEMA, "0.1.0", name, "app@db", at, 1.0, print_, timings=(Timing("feed", blocks, "t"),)), directory
+        )
+    summary = tmp_path / "summary.md"
+    done = forks.run(
+        ["baseline", "compare", "quick", "slow", "--fail-on", "regression", "--format", "github"],
+        cwd=tmp_path, env={**os.environ, "GITHUB_STEP_SUMMARY": str(summary)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    errors = [line for line in done.stdout.splitlines() if line.startswith("::error title=regressed")]
+    assert [line.split("::")[1].partition(" ")[2] for line in errors] == [
+        "title=regressed%3A feed.p50", "title=regressed%3A feed.p95", "title=regressed%3A feed.p99",
+    ]  # fmt: skip
+    assert "regressed" in summary.read_text()
+    held = dbtune(tmp_path, "compare", "slow", "quick", "--fail-on", "regression", "--format", "github")
+    assert (held.returncode, held.stdout.count("::error")) == (0, 0)

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dbtune import __version__
-from dbtune.app.baseline_extras import explain_busiest, known_changes, time_url
+from dbtune.app.baseline_extras import explain_all, explain_busiest, known_changes, prepare, time_url
 from dbtune.app.baseline_store import DIRECTORY, load, save
 from dbtune.app.probing import load_flow, time_probes
 from dbtune.baseline.capture import OWN_MARK, SCHEMA, Capture, Figure, NamedPlan, Skipped, Snapshot, Timing
-from dbtune.baseline.comparison import compare as compare_captures
 from dbtune.baseline.document import check_name
-from dbtune.baseline.gates import Expression
-from dbtune.baseline.load_result import LoadResult
 from dbtune.baseline.probes import Probe, Statement, check_names
-from dbtune.baseline.subtraction import subtract
 from dbtune.baseline.verdict import DEFAULT_MARGIN, DEFAULT_NOISE
-from dbtune.core.errors import Misused, Refused, Unsupported
+from dbtune.core.errors import AnswerIsNo, Interrupted, Misused, Refused, Unsupported
 from dbtune.core.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from dbtune.app.load import LoadOrder
     from dbtune.app.targets import OpenTargets
+    from dbtune.baseline.gates import Expression
+    from dbtune.baseline.load_result import LoadResult
     from dbtune.baseline.outcome import Comparison
     from dbtune.servers.postgres.counters import Counters
     from dbtune.servers.postgres.surroundings import Surroundings
@@ -66,11 +65,16 @@ class Recording:
         self._snapshots: list[Snapshot] = []
         self._redis: str | None = None
         self._skipped: tuple[Skipped, ...] = ()
+        self._texts: Mapping[str, str | None] | None = None
         self.started_at = datetime.now(UTC)
 
-    def snapshot(self) -> None:
-        """All counters at this moment; well under a second."""
-        pieces = self._counters.read()
+    def snapshot(self, *, catalog: bool = True) -> None:
+        """All counters at this moment; well under a second.
+
+        Those of tables and indexes count from the first snapshot to the last: one between them may go without
+        (`catalog`), since they are many in a large catalog.
+        """
+        pieces = self._counters.read(catalog=catalog)
         info = self._info()
         self._redis = info.version if info is not None else None
         self._snapshots.append(
@@ -103,10 +107,12 @@ class Recording:
 
     def busiest(self, most: int) -> list[Statement]:
         """The statements that took most time since the first snapshot, by queryid; dbtune's own are not among them."""
+        from dbtune.baseline.subtraction import subtract
+
         shots = [shot.statements for shot in self._snapshots if shot.statements is not None]
         if len(shots) < 2:
             return []
-        texts = self._counters.texts()
+        texts = self._texts = self._counters.texts()
         own = {queryid for queryid, text in texts.items() if text is not None and OWN_MARK in text}
         spent: dict[str, float] = {}
         for key, delta in subtract(shots[0], shots[-1], own).deltas.items():
@@ -132,7 +138,7 @@ class Recording:
         """
         generic, unexplained = explain_busiest(self._targets.postgres or "", self.busiest(busiest) if busiest else [])
         changes, unknown = known_changes(self._targets)
-        texts = self._counters.texts()
+        texts = self._texts if self._texts is not None else self._counters.texts()
         rows = [row for shot in self._snapshots if shot.statements is not None for row in shot.statements.rows]
         queryids = {row.queryid for row in rows}
         return Capture(
@@ -143,7 +149,7 @@ class Recording:
             started_at=self.started_at,
             duration_s=time.monotonic() - self._started,
             fingerprint=self._counters.fingerprint(self._redis),
-            snapshots=tuple(self._snapshots),
+            snapshots=tuple(_without_catalog(self._snapshots)),
             texts={queryid: text for queryid, text in texts.items() if queryid in queryids},
             users=self._counters.users(row.userid for row in rows),
             plans=(*plans, *generic),
@@ -163,17 +169,28 @@ class Recording:
         )
 
 
+def _without_catalog(snapshots: Sequence[Snapshot]) -> Iterator[Snapshot]:
+    """Tables and indexes in the first and the last only: nobody reads the others, and files would be large."""
+    last = len(snapshots) - 1
+    for place, shot in enumerate(snapshots):
+        yield shot if place in (0, last) else replace(shot, tables=(), indexes=())
+
+
 @contextlib.contextmanager
 def recording(targets: OpenTargets) -> Iterator[Recording]:
     """For callers that make the traffic themselves, such as the demo: snapshots around blocks, then `finish`."""
     from dbtune.servers.postgres.counters import Counters
     from dbtune.servers.postgres.session import connect
     from dbtune.servers.postgres.surroundings import Surroundings
-    from dbtune.servers.redis.info import info_reader
 
     with contextlib.ExitStack() as stack:
         connection = stack.enter_context(contextlib.closing(connect(targets.postgres or "")))
-        read_info = stack.enter_context(info_reader(targets.redis)) if targets.redis else None
+        read_info = None
+        if targets.redis:
+            # The driver takes longer to import than the counters take to read.
+            from dbtune.servers.redis.info import info_reader
+
+            read_info = stack.enter_context(info_reader(targets.redis))
         yield Recording(targets, Counters(connection), Surroundings(connection), read_info)
 
 
@@ -188,13 +205,16 @@ def capture(
     allow_writes: bool = False,
     plans: int = DEFAULT_PLANS,
     urls: Sequence[tuple[str, str]] = (),
+    load: LoadOrder | None = None,
     directory: Path | None = DIRECTORY,
     progress: Progress = silent,
 ) -> Capture:
     """Watches the counters for the window, then captures plans and times the probes; stores it unless `directory`
     is None.
 
-    `plans` of the busiest statements are kept; `urls` are (name, URL) of endpoints to time.
+    `plans` of the busiest statements are kept; `urls` are (name, URL) of endpoints to time. A `load` is run and watched
+    in place of the window: raises what it raises, AnswerIsNo where it measured nothing, Interrupted where a person
+    ended it.
 
     Probes come after the window, so that the counters show the application's traffic and not ours.
     """
@@ -204,9 +224,13 @@ def capture(
     check_names(probes)
     if not 1 <= repeat <= _MAX_REPEAT:
         raise Misused(f"--repeat {repeat} is not between 1 and {_MAX_REPEAT}")
+    if load is not None and window.seconds:
+        raise Misused("a load is watched as long as it lasts", hint="leave out --window")
     flows = {probe.name: load_flow(probe.flow, targets) for probe in probes if probe.flow is not None}
     with recording(targets) as record:
-        _watch(record, window, progress)
+        loads = _watch_load(record, targets, load, progress) if load is not None else ()
+        if load is None:
+            _watch(record, window, progress)
         kept, skipped = explain_all(targets.postgres or "", statements)
         timings = time_probes(
             targets.postgres or "", probes, flows, repeat, allow_writes=allow_writes, progress=progress
@@ -214,7 +238,7 @@ def capture(
         timings += [time_url(label, url, repeat, progress) for label, url in urls]
         found = record.finish(
             name, describe_target(targets.postgres or ""),
-            timings=timings, plans=kept, busiest=plans, skipped=skipped,
+            timings=timings, loads=loads, plans=kept, busiest=plans, skipped=skipped,
         )  # fmt: skip
     if directory is not None:
         save(found, directory)
@@ -233,6 +257,8 @@ def compare(
     gates: Sequence[Expression] = (),
 ) -> Comparison:
     """Judges `after` against `before`, each a capture or the name of a stored one. Raises Misused."""
+    from dbtune.baseline.comparison import compare as compare_captures
+
     started_at, start = datetime.now(UTC), time.monotonic()
     old = load(before, directory) if isinstance(before, str) else before
     new = load(after, directory) if isinstance(after, str) else after
@@ -247,29 +273,25 @@ def compare(
 def _watch(record: Recording, window: Window, progress: Progress) -> None:
     record.snapshot()
     start = time.monotonic()
+    if window.seconds:
+        prepare()
     for part in range(1, window.parts + 1 if window.seconds else 1):
         while (left := start + window.seconds * part / window.parts - time.monotonic()) > 0:
             progress("watching the counters", 1 - (start + window.seconds - time.monotonic()) / window.seconds)
             time.sleep(min(left, 0.2))
-        record.snapshot()
+        record.snapshot(catalog=part == window.parts or not window.seconds)
 
 
-def explain_all(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPlan], list[Skipped]]:
-    """A statement that cannot be explained is skipped with its reason: the rest of the capture is worth having."""
-    from dbtune.core.questions import Explained, Failed
-    from dbtune.servers.postgres.answers import answer
-    from dbtune.servers.postgres.session import connect
+def _watch_load(
+    record: Recording, targets: OpenTargets, order: LoadOrder, progress: Progress
+) -> tuple[LoadResult, ...]:
+    """The traffic of a playbook's loads, snapshots taken between its blocks."""
+    from dbtune.app.load import run_as_traffic
 
-    plans: list[NamedPlan] = []
-    skipped: list[Skipped] = []
-    if not statements:
-        return plans, skipped
-    with contextlib.closing(connect(dsn)) as connection:
-        for statement in statements:
-            question = Explained(statement.sql)
-            found: Any = answer(connection, [question])[question]
-            if isinstance(found, Failed):
-                skipped.append(Skipped(f"plan of {statement.name}", found.reason, found.hint))
-            else:
-                plans.append(NamedPlan(statement.name, statement.sql, found))
-    return plans, skipped
+    report = run_as_traffic(targets, order, progress, record)
+    if report.interrupted:
+        raise Interrupted("the load was interrupted: nothing is stored", hint="run it again")
+    if not report.results:
+        why = next((text for outcome in report.loads for text in outcome.broken), "no request was answered")
+        raise AnswerIsNo(f"the load measured nothing: {why}", hint="try it with `dbtune load` first")
+    return report.results

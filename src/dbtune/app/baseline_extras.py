@@ -5,22 +5,54 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbtune.app.targets import OpenTargets
 from dbtune.baseline.capture import Change, NamedPlan, Skipped, Timing
 from dbtune.baseline.probes import Statement, into_blocks
-from dbtune.core.actions import Action, Analyze, CreateIndex, SetSetting
 from dbtune.core.errors import DbtuneError, Misused, TargetError
 from dbtune.core.progress import Progress
 
 if TYPE_CHECKING:
+    from dbtune.core.actions import Action
     from dbtune.core.journal import JournalStep, Run
 
-BUDGET_S = 0.5
+BUDGET_S = 0.3
 """All plans together: a capture takes less than a second beside its window."""
 _RUNS = 50
 _PLANNED = ("select", "insert", "update", "delete", "merge", "with", "values", "table")
+
+
+def prepare() -> None:
+    """Imports what is needed after the window while there is nothing to do but wait."""
+    import importlib
+
+    from dbtune.baseline import document
+
+    for module in ("dbtune.app.workspace", "dbtune.servers.postgres.explaining", "dbtune.baseline.subtraction"):
+        importlib.import_module(module)
+    document.prepare()
+
+
+def explain_all(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPlan], list[Skipped]]:
+    """A statement that cannot be explained is skipped with its reason: the rest of the capture is worth having."""
+    from dbtune.core.questions import Explained, Failed
+    from dbtune.servers.postgres.answers import answer
+    from dbtune.servers.postgres.session import connect
+
+    plans: list[NamedPlan] = []
+    skipped: list[Skipped] = []
+    if not statements:
+        return plans, skipped
+    with contextlib.closing(connect(dsn)) as connection:
+        for statement in statements:
+            question = Explained(statement.sql)
+            found: Any = answer(connection, [question])[question]
+            if isinstance(found, Failed):
+                skipped.append(Skipped(f"plan of {statement.name}", found.reason, found.hint))
+            else:
+                plans.append(NamedPlan(statement.name, statement.sql, found))
+    return plans, skipped
 
 
 def explain_busiest(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPlan], list[Skipped]]:
@@ -85,6 +117,9 @@ def _changes(run: Run, steps: Sequence[JournalStep]) -> Iterator[Change]:
 
 
 def _objects(action: Action) -> Iterator[str]:
+    # Only imported where there is a journal: building the schema of all actions takes a while.
+    from dbtune.core.actions import Analyze, CreateIndex, SetSetting
+
     match action:
         case CreateIndex():
             yield f"{action.index.table.schema}.{action.index.name}"

@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbtune.baseline.capture import Capture
 from dbtune.baseline.document import check_name, from_json, to_json
-from dbtune.baseline.readings import Measured as Measurements
-from dbtune.baseline.readings import readings
 from dbtune.core.errors import Misused
 from dbtune.core.questions import Failed, Measured
+
+if TYPE_CHECKING:
+    from dbtune.baseline.readings import Measured as Measurements
 
 DIRECTORY = Path(".dbtune") / "baselines"
 _MAX_BYTES = 512 << 20
@@ -92,6 +94,8 @@ def prune(names: Iterable[str], directory: Path) -> None:
 def measured(question: Measured, directory: Path | None = None) -> Measurements | Failed:
     """The answer to a gate's question: what was measured before and after."""
     from dbtune.baseline.comparability import examine
+    from dbtune.baseline.readings import Measured as Measurements
+    from dbtune.baseline.readings import readings
 
     directory = directory or DIRECTORY
     try:

@@ -42,7 +42,7 @@ ENGINE = "probe:sql, taking turns"
 class Turns:
     """`blocks` a side, each of `repeat` executions of every probe. `disposable`: indexes may be switched there."""
 
-    blocks: int = 6
+    blocks: int = 8
     repeat: int = 40
     margin: float = DEFAULT_MARGIN
     seed: int | None = None

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from dbtune.app.baseline import DEFAULT_REPEAT, NO_WINDOW, Window, capture
+from dbtune.app.probing import part_of
 from dbtune.app.targets import OpenTargets
+from dbtune.baseline.capture import Capture
 from dbtune.baseline.probes import Probe
 from dbtune.baseline.selfcheck import SelfCheck, judge_pairs
 from dbtune.baseline.verdict import DEFAULT_MARGIN
@@ -15,7 +17,7 @@ from dbtune.core.errors import Misused
 from dbtune.core.progress import Progress, silent
 
 CALIBRATION = 10
-"""Captures from which the noise is measured before anything is judged with it."""
+"""The fewest captures from which the noise is measured. They lie between the pairs, and are judged themselves never."""
 _MOST = 1000
 PROBES = (
     Probe("catalog", sql="select count(*) from pg_class c join pg_attribute a on a.attrelid = c.oid"),
@@ -34,19 +36,35 @@ def self_check(
     margin: float = DEFAULT_MARGIN,
     progress: Progress = silent,
 ) -> SelfCheck:
-    """`runs` pairs of captures of one and the same state. Nothing is stored, nothing changed. Raises Misused."""
+    """`runs` pairs of captures of one and the same state. Nothing is stored, nothing changed. Raises Misused.
+
+    Before each pair a capture is made that only tells the noise: measured once at the beginning it would know nothing
+    of what a machine does later.
+    """
     if not 1 <= runs <= _MOST:
         raise Misused(f"--runs {runs} is not between 1 and {_MOST}")
     started_at, clock = datetime.now(UTC), time.monotonic()
-    wanted, total = tuple(probes) or PROBES, CALIBRATION + 2 * runs
-    captures = []
-    for number in range(total):
-        progress(f"measuring, {number + 1} of {total}", number / total)
-        captures.append(capture(f"aa-{number}", targets, window=window, probes=wanted, repeat=repeat, directory=None))
-    judged = captures[CALIBRATION:]
+    wanted = tuple(probes) or PROBES
+    total = max(CALIBRATION, runs) + 2 * runs
+    captures: list[Capture] = []
+
+    def measure() -> Capture:
+        number = len(captures)
+        within = part_of(progress, number, 1, total)
+        within(f"measuring, {number + 1} of {total}", 0.0)
+        captures.append(
+            capture(f"aa-{number}", targets, window=window, probes=wanted, repeat=repeat, plans=0, directory=None)
+        )
+        return captures[-1]
+
+    calibration = [measure() for _ in range(CALIBRATION - runs)]
+    pairs = []
+    for _ in range(runs):
+        calibration.append(measure())
+        pairs.append((measure(), measure()))
     return judge_pairs(
-        captures[:CALIBRATION],
-        list(zip(judged[::2], judged[1::2], strict=True)),
+        calibration,
+        pairs,
         margin=margin,
         started_at=started_at,
         duration_s=time.monotonic() - clock,

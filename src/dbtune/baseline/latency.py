@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from dbtune.baseline import statistics
 from dbtune.baseline.metrics import MIN_BLOCKS, Rules, across_engines, judged, plain_change, refused
 from dbtune.baseline.outcome import Metric
-from dbtune.baseline.samples import Side, spread_of
+from dbtune.baseline.samples import Side, block_quantiles, level_of_side, spread_of
 from dbtune.baseline.statistics import Effect
 
 _TAILS = (("p95", 0.95), ("p99", 0.99))
@@ -33,7 +33,7 @@ def latency_metrics(name: str, before: Side, after: Side, rules: Rules) -> Itera
 
 def _median(name: str, before: Side, after: Side, rules: Rules) -> Metric:
     metric = _both(f"{name}.p50", 0.5, before, after)
-    medians = [_block_medians(side) for side in (before, after)]
+    medians = [block_quantiles(side, 0.5) for side in (before, after)]
     if min(map(len, medians)) < MIN_BLOCKS or min(value for side in medians for _, value in side) <= 0:
         return _tail(metric.name, 0.5, before, after, rules)
     # The figures shown are the percentiles of all calls; the blocks decide about the change.
@@ -41,23 +41,19 @@ def _median(name: str, before: Side, after: Side, rules: Rules) -> Metric:
         plain = [[value for _, value in side] for side in medians]
         effect: Effect | None = statistics.paired_effect(plain[0], plain[1])
     else:
-        effect = statistics.strata_effect(medians[0], medians[1], rules.noise)
+        drift = statistics.drift_between(rules.noise, level_of_side(before), level_of_side(after))
+        effect = statistics.strata_effect(medians[0], medians[1], drift)
     if effect is None:
         return judged(metric, None, rules, "the loads have different stages, or too few blocks in each")
     counted = replace(metric, n_before=len(medians[0]), n_after=len(medians[1]))
     return judged(counted, effect, rules)
 
 
-def _block_medians(side: Side) -> Sequence[tuple[int, float]]:
-    found = [(stratum, block.quantile(0.5)) for stratum, block in zip(side.strata, side.blocks, strict=True)]
-    return [(stratum, value) for stratum, value in found if value is not None]
-
-
 def _tail(name: str, share: float, before: Side, after: Side, rules: Rules) -> Metric:
     metric = _both(name, share, before, after)
     if not before.whole.count or not after.whole.count:
         return judged(metric, None, rules, "no samples on a side")
-    effect = quantile_effect(before, after, share, rules.noise)
+    effect = quantile_effect(before, after, share, rules)
     if effect is not None:
         return judged(metric, effect, rules)
     needed = statistics.samples_needed(share)
@@ -67,7 +63,7 @@ def _tail(name: str, share: float, before: Side, after: Side, rules: Rules) -> M
     return judged(metric, None, rules, "a time of zero: there is no ratio to judge")
 
 
-def quantile_effect(before: Side, after: Side, share: float, noise: float) -> Effect | None:
+def quantile_effect(before: Side, after: Side, share: float, rules: Rules) -> Effect | None:
     """The change of one percentile of all calls.
 
     Each side's errors are the larger ones of its order-statistic interval, which takes calls for independent, and of
@@ -88,12 +84,17 @@ def quantile_effect(before: Side, after: Side, share: float, noise: float) -> Ef
         errors.append((max(below, by_blocks), max(above, by_blocks)))
         if by_blocks > min(below, above):
             df = min(df, freedom)
-    drift = 2 * noise**2
+    drift = statistics.Drift(0.0)
+    if not rules.interleaved:
+        drift = statistics.drift_between(rules.noise, level_of_side(before), level_of_side(after))
+    if drift.lost:
+        df = min(df, drift.variance**2 / drift.lost)
     return Effect(
         statistics.log_ratio(values[1], values[0]),
-        math.sqrt(errors[1][0] + errors[0][1] + drift),
+        math.sqrt(errors[1][0] + errors[0][1] + drift.variance),
         df,
-        error_above=math.sqrt(errors[1][1] + errors[0][0] + drift),
+        error_above=math.sqrt(errors[1][1] + errors[0][0] + drift.variance),
+        noise=drift.noise,
     )
 
 

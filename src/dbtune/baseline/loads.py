@@ -90,7 +90,8 @@ def _throughput(name: str, old: LoadResult, new: LoadResult, rules: Rules) -> Me
         return judged(metric, None, rules, "nothing succeeded in a block: there is no ratio to judge")
     if rules.interleaved and len(rates[0]) == len(rates[1]):
         return judged(metric, statistics.paired_effect(*([rate for _, rate in side] for side in rates)), rules)
-    effect = statistics.strata_effect(rates[0], rates[1], rules.noise)
+    drift = statistics.drift_between(rules.noise, *map(statistics.level_of, rates))
+    effect = statistics.strata_effect(rates[0], rates[1], drift)
     reason = None if effect else "the loads have different stages, or too few blocks in each"
     return judged(metric, effect, rules, reason)
 

@@ -36,7 +36,7 @@ def judged(metric: Metric, effect: Effect | None, rules: Rules, reason: str | No
     if effect is None:
         return replace(metric, verdict="inconclusive", reason=reason, change=plain_change(metric))
     share = metric.unit == "share"
-    result = judge(effect, margin_of(rules.margin, share=share), metric.better, noise=rules.noise)
+    result = judge(effect, margin_of(rules.margin, share=share), metric.better)
     interval = effect.interval()
     return replace(
         metric,
@@ -46,14 +46,20 @@ def judged(metric: Metric, effect: Effect | None, rules: Rules, reason: str | No
         p=result.p,
         p_beyond=result.p_beyond,
         missing=result.missing,
-        reason=reason,
+        reason=result.reason or reason,
     )
 
 
 def block_metric(
-    name: str, unit: str, better: Better, sides: tuple[Sequence[float], Sequence[float]], rules: Rules
+    name: str,
+    unit: str,
+    better: Better,
+    sides: tuple[Sequence[float], Sequence[float]],
+    rules: Rules,
+    *,
+    sampling: tuple[float, float] = (0.0, 0.0),
 ) -> Metric:
-    """One value per block; `sides` are before and after."""
+    """One value per block; `sides` are before and after. `sampling` as in `level_of`."""
     before, after = sides
     share = unit == "share"
     average = statistics.mean if share else _typical
@@ -73,7 +79,10 @@ def block_metric(
         return judged(metric, None, rules, "a block is zero: there is no ratio to judge")
     if rules.interleaved and len(before) == len(after):
         return judged(metric, statistics.paired_effect(before, after), rules)
-    return judged(metric, statistics.block_effect(before, after, rules.noise), rules)
+    levels = [
+        statistics.level_of([(0, value) for value in side], part) for side, part in zip(sides, sampling, strict=True)
+    ]
+    return judged(metric, statistics.block_effect(before, after, statistics.drift_between(rules.noise, *levels)), rules)
 
 
 def figure_metric(before: Figure, after: Figure, rules: Rules) -> Metric:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from dbtune.core.errors import Misused
 
 BLOCKS = 6
 _PER_BLOCK = 8
+_FEWEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,19 @@ def check_names(probes: Sequence[Probe]) -> None:
         seen.add(probe.name)
 
 
+def block_sizes(repeat: int) -> tuple[int, ...]:
+    """So many repetitions as up to six blocks of at least eight: neighbours share what disturbs them.
+
+    Three blocks of four, where there are no more: with fewer blocks nothing shows how the level moves.
+    """
+    count = min(BLOCKS, repeat // _PER_BLOCK)
+    if count < _FEWEST:
+        count = _FEWEST if repeat >= _FEWEST * _PER_BLOCK // 2 else 1
+    edges = [round(place * repeat / count) for place in range(count + 1)]
+    return tuple(end - start for start, end in pairwise(edges))
+
+
 def into_blocks(values_s: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-    """Consecutive repetitions as up to six blocks of at least eight: neighbours share what disturbs them."""
-    count = max(1, min(BLOCKS, len(values_s) // _PER_BLOCK))
-    edges = [round(place * len(values_s) / count) for place in range(count + 1)]
+    """Consecutive repetitions, cut into blocks."""
+    edges = [0, *accumulate(block_sizes(len(values_s)))]
     return tuple(tuple(values_s[start:end]) for start, end in pairwise(edges))

@@ -10,7 +10,7 @@ from typing import Protocol
 from dbtune.baseline import histogram as histograms
 from dbtune.baseline import statistics
 from dbtune.baseline.histogram import Histogram
-from dbtune.baseline.statistics import Interval
+from dbtune.baseline.statistics import Interval, Level
 
 
 class Sample(Protocol):
@@ -119,14 +119,32 @@ def spread_of(side: Side, share: float) -> tuple[float, int]:
 
     (0, 0) where there are too few blocks to tell.
     """
-    groups: dict[int, list[float]] = {}
-    for stratum, block in zip(side.strata, side.blocks, strict=True):
-        value = block.quantile(share)
-        if value is not None and value > 0:
-            groups.setdefault(stratum, []).append(math.log(value))
-    count = sum(len(group) for group in groups.values())
-    df = count - len(groups)
-    if df < 2:
+    blocks = block_quantiles(side, share)
+    if any(value <= 0 for _, value in blocks):
         return 0.0, 0
-    squares = math.fsum(statistics.variance(group) * (len(group) - 1) for group in groups.values() if len(group) > 1)
-    return squares / df / count, df
+    level = statistics.level_of(blocks)
+    return (level.variance / len(blocks), level.df) if level.df else (0.0, 0)
+
+
+def block_quantiles(side: Side, share: float) -> list[tuple[int, float]]:
+    """(stratum, quantile) of each block."""
+    found = [(stratum, block.quantile(share)) for stratum, block in zip(side.strata, side.blocks, strict=True)]
+    return [(stratum, value) for stratum, value in found if value is not None]
+
+
+def level_of_side(side: Side) -> Level:
+    """How the run's level moves: ln medians of its blocks, less what the few calls in each explain.
+
+    The error of a median of n calls is half the distance between the quantiles at 0.5 ± 0.5/√n.
+    """
+    medians = block_quantiles(side, 0.5)
+    if any(value <= 0 for _, value in medians):
+        return statistics.UNKNOWN
+    errors = [_median_variance(block) for block in side.blocks if block.count]
+    return statistics.level_of(medians, statistics.mean(errors) if errors else 0.0)
+
+
+def _median_variance(block: Sample) -> float:
+    reach = 0.5 / math.sqrt(block.count)
+    low, high = block.quantile(0.5 - reach), block.quantile(0.5 + reach)
+    return (math.log(high / low) / 2) ** 2 if low and high else 0.0

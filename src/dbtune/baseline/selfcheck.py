@@ -15,11 +15,12 @@ from dbtune.baseline.verdict import DEFAULT_NOISE, Verdict
 SCHEMA = "dbtune.baseline.selfcheck/1"
 PROMISE = 0.05
 """The most false verdicts that may be."""
+_FARTHEST = 1.96 * math.sqrt(2)
 
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """`runs` A/A comparisons. `noise_measured`: the standard deviation of a run's level, from other runs than those.
+    """`runs` A/A comparisons. `noise_measured`: how much a run's level varies, from other captures than those.
 
     `noise_used` is what the verdicts were given. `false_metrics` of `judged_metrics` got a false verdict one by one;
     a run counts as false where its verdict on the whole is.
@@ -40,6 +41,15 @@ class SelfCheck:
     probes: tuple[str, ...]
 
     @property
+    def visible_change(self) -> float:
+        """The smallest slowdown between two runs one after the other that is found here 19 times of 20, as a share.
+
+        Its interval, which lies up to 1.64 errors off, has to clear what is not worth a verdict.
+        """
+        error = math.sqrt(2) * self.noise_used
+        return math.expm1(max(math.log1p(self.margin), self.noise_used) + (1.96 + 1.645) * error)
+
+    @property
     def false_verdict_rate(self) -> float:
         return self.false_verdicts / self.runs
 
@@ -49,9 +59,11 @@ class SelfCheck:
 
 
 def measure_noise(captures: Sequence[Capture]) -> float:
-    """How much a run's level varies: the standard deviation of ln medians, over all that was timed.
+    """How much a run's level varies: the standard deviation of ln medians, of what varies most among all timed.
 
-    0 with fewer than two captures.
+    At least what the two levels farthest apart would need to be no change (they differ by 1.96·√2 standard deviations
+    in one pair of twenty): a machine that is slow now and then has a small deviation, and a heavy tail. 0 with fewer
+    than two captures.
     """
     levels: dict[str, list[float]] = {}
     for capture in captures:
@@ -59,10 +71,11 @@ def measure_noise(captures: Sequence[Capture]) -> float:
             if timing.values_s and min(timing.values_s) > 0:
                 levels.setdefault(timing.name, []).append(math.log(statistics.median(timing.values_s)))
     groups = [group for group in levels.values() if len(group) > 1]
-    if not groups:
-        return 0.0
-    squares = math.fsum(statistics.variance(group) * (len(group) - 1) for group in groups)
-    return math.sqrt(squares / sum(len(group) - 1 for group in groups))
+    return max((_noise_of(group) for group in groups), default=0.0)
+
+
+def _noise_of(levels: Sequence[float]) -> float:
+    return max(math.sqrt(statistics.variance(levels)), (max(levels) - min(levels)) / _FARTHEST)
 
 
 def judge_pairs(

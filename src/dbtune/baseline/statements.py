@@ -13,7 +13,14 @@ from dbtune.baseline.metrics import Rules, block_metric, judged
 from dbtune.baseline.outcome import Metric, Split, StatementChange, StatementSide
 from dbtune.baseline.statistics import CONFIDENCE, MIN_CALLS, moments_effect
 from dbtune.baseline.verdict import holm
-from dbtune.baseline.windows import StatementWindows, block_means, deltas_of, pooled_moments, summarize
+from dbtune.baseline.windows import (
+    StatementWindows,
+    block_means,
+    deltas_of,
+    pooled_moments,
+    sampling_variance,
+    summarize,
+)
 
 
 def compare_statements(
@@ -87,7 +94,8 @@ def _time_metric(
         return judged(metric, None, rules, "evicted or reset within the window: the counts are a lower bound")
     blocks = block_means(pair.before, windows[0]), block_means(pair.after, windows[1])
     if min(len(blocks[0]), len(blocks[1])) >= 3 and min(*blocks[0], *blocks[1]) > 0:
-        found = block_metric(metric.name, "s", "lower", blocks, rules)
+        sampling = sampling_variance(pair.before, windows[0]), sampling_variance(pair.after, windows[1])
+        found = block_metric(metric.name, "s", "lower", blocks, rules, sampling=sampling)
         return replace(found, before=metric.before, after=metric.after)
     return _two_snapshots(metric, (pair.before, pair.after), windows, rules)
 

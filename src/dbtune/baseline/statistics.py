@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
+from dbtune.baseline.ranks import Ranks, apart, one_sided_pairs
 from dbtune.baseline.student import t_quantile
 
 CONFIDENCE = 0.95
@@ -26,7 +27,8 @@ class Effect:
     """A change from before to after: `size` is ln(after / before), or a plain difference for shares.
 
     `error` is its standard error, `df` its degrees of freedom; `spread` the standard deviation of one block.
-    `error_above`: the error on the upper side where it is another one than on the lower.
+    `error_above`: the error on the upper side where it is another one than on the lower. `noise` is the standard
+    deviation of a run's level that the error holds already; `ranks` what a test over the blocks' ranks says.
     """
 
     size: float
@@ -34,6 +36,8 @@ class Effect:
     df: float
     spread: float = 0.0
     error_above: float | None = None
+    noise: float = 0.0
+    ranks: Ranks | None = None
 
     @property
     def error_inward(self) -> float:
@@ -46,6 +50,42 @@ class Effect:
             return Interval(self.size, self.size)
         reach = t_quantile(0.5 + confidence / 2, self.df)
         return Interval(self.size - reach * self.error, self.size + reach * above)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the blocks of one run show of how its level moves: a variance of ln values, and its degrees of freedom."""
+
+    variance: float = 0.0
+    df: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The variance of the difference between two runs' levels. `lost` is its part in Satterthwaite's sum."""
+
+    variance: float
+    lost: float = 0.0
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation of one run's level."""
+        return math.sqrt(self.variance / 2)
+
+
+UNKNOWN = Level()
+
+
+def drift_between(noise: float, before: Level = UNKNOWN, after: Level = UNKNOWN) -> Drift:
+    """Each run's level varies by `noise` at least, and at least by as much as its own blocks vary.
+
+    Not by that over the root of their number: neighbours, caches and background work come and go over all spans of
+    time, so that the mean of a run varies about as much as a part of it (flicker noise, whose variance averaging does
+    not lower: D. W. Allan, Proc. IEEE 54 (1966) 221). Blocks that follow each other are not independent either.
+    """
+    shown = [side for side in (before, after) if side.variance > noise**2]
+    variance = math.fsum(side.variance for side in shown) + (2 - len(shown)) * noise**2
+    return Drift(variance, math.fsum(side.variance**2 / side.df for side in shown))
 
 
 def mean(values: Sequence[float]) -> float:
@@ -121,20 +161,21 @@ def paired_effect(before: Sequence[float], after: Sequence[float]) -> Effect:
     """Interleaved blocks: ln ratios per pair, t over the pairs. Drift falls on both sides alike, nothing is assumed."""
     ratios = [math.log(new / old) for old, new in zip(before, after, strict=True)]
     spread = math.sqrt(variance(ratios))
-    return Effect(mean(ratios), spread / math.sqrt(len(ratios)), len(ratios) - 1, spread)
+    ranks = one_sided_pairs(ratios)
+    return Effect(mean(ratios), spread / math.sqrt(len(ratios)), len(ratios) - 1, spread, ranks=ranks)
 
 
-def block_effect(before: Sequence[float], after: Sequence[float], noise: float) -> Effect:
-    """K windows a side, one side after the other: Welch's t over ln block means, with the noise between runs.
+def block_effect(before: Sequence[float], after: Sequence[float], drift: Drift) -> Effect:
+    """K windows a side, one side after the other: Welch's t over ln block means, with the drift between runs.
 
-    What changes between two runs (`noise`, the standard deviation of a run's level) shows in no block of either
-    run; without it 5 % of drift is called a change in half of all cases. It widens the error by 2·noise².
+    What changes between two runs shows in no block of either; without it 5 % of drift is called a change in half of
+    all cases.
     """
-    return _welch([math.log(value) for value in before], [math.log(value) for value in after], 2 * noise**2)
+    return _welch([math.log(value) for value in before], [math.log(value) for value in after], drift)
 
 
 def strata_effect(
-    before: Sequence[tuple[int, float]], after: Sequence[tuple[int, float]], noise: float
+    before: Sequence[tuple[int, float]], after: Sequence[tuple[int, float]], drift: Drift
 ) -> Effect | None:
     """As `block_effect` where a load has stages: (stage, value) pairs, each stage compared with itself.
 
@@ -153,18 +194,45 @@ def strata_effect(
     )
     parts = []
     for side, freedom in zip(sides, df, strict=True):
-        pooled = math.fsum(variance(group) * (len(group) - 1) for group in side.values() if len(group) > 1) / freedom
+        pooled = pooled_variance(side.values())
         parts.append(
             (math.fsum((weights[stage] / total) ** 2 * pooled / len(group) for stage, group in side.items()), freedom)
         )
-    sampling, drift = math.fsum(part for part, _ in parts), 2 * noise**2
-    lost = math.fsum(part**2 / freedom for part, freedom in parts)
+    sampling = math.fsum(part for part, _ in parts)
+    lost = math.fsum(part**2 / freedom for part, freedom in parts) + drift.lost
     return Effect(
         size,
-        math.sqrt(sampling + drift),
-        (sampling + drift) ** 2 / lost if lost > 0 else math.inf,
+        math.sqrt(sampling + drift.variance),
+        (sampling + drift.variance) ** 2 / lost if lost > 0 else math.inf,
         math.sqrt(max(part for part, _ in parts) * total),
+        noise=drift.noise,
+        ranks=apart([(sides[0][stage], sides[1][stage]) for stage in weights]),
     )
+
+
+def level_of(blocks: Sequence[tuple[int, float]], sampling: float = 0.0) -> Level:
+    """How the level of one run moves within its stages, from (stage, value) pairs.
+
+    `sampling` is the part of the blocks' variance that comes from the few calls in each, and says nothing of the level.
+    """
+    groups = _by_stratum(blocks).values()
+    df = sum(len(group) - 1 for group in groups)
+    return _moving(pooled_variance(groups), sampling, df) if df >= 2 else UNKNOWN
+
+
+def _moving(blocks: float, sampling: float, df: int) -> Level:
+    """What is left of the blocks' variance. Nothing, where chance alone makes as much of `sampling` once in ten times.
+
+    The quantile of chi square is Wilson and Hilferty's (Proc. Natl. Acad. Sci. 17 (1931) 684).
+    """
+    chance = (1 - 2 / (9 * df) + 1.2816 * math.sqrt(2 / (9 * df))) ** 3
+    return Level(blocks - sampling, df) if blocks > sampling * chance else UNKNOWN
+
+
+def pooled_variance(groups: Collection[Sequence[float]]) -> float:
+    """Of several groups, each around its own mean. At least one of them has two values."""
+    squares = math.fsum(variance(group) * (len(group) - 1) for group in groups if len(group) > 1)
+    return squares / sum(len(group) - 1 for group in groups)
 
 
 def _by_stratum(side: Sequence[tuple[int, float]]) -> dict[int, list[float]]:
@@ -177,18 +245,19 @@ def _by_stratum(side: Sequence[tuple[int, float]]) -> dict[int, list[float]]:
 def share_effect(before: Sequence[float], after: Sequence[float], noise: float) -> Effect:
     """As `block_effect` for shares between 0 and 1, as a plain difference; `noise` is that of the odds."""
     drift = math.fsum((noise * mean(side) * (1 - mean(side))) ** 2 for side in (before, after))
-    return _welch(before, after, drift)
+    # The margin is one of points, where the noise of odds has no say.
+    return replace(_welch(before, after, Drift(drift)), noise=0.0)
 
 
-def _welch(before: Sequence[float], after: Sequence[float], drift: float) -> Effect:
+def _welch(before: Sequence[float], after: Sequence[float], drift: Drift) -> Effect:
     parts = [(variance(side) / len(side), len(side) - 1) for side in (before, after)]
-    sampling = math.fsum(part for part, _ in parts)
-    total = sampling + drift
-    # Welch and Satterthwaite: the assumed part is known, so it has no degrees of freedom to lose.
-    lost = math.fsum(part**2 / df for part, df in parts)
+    total = math.fsum(part for part, _ in parts) + drift.variance
+    # Welch and Satterthwaite: what is assumed is known, so it has no degrees of freedom to lose.
+    lost = math.fsum(part**2 / df for part, df in parts) + drift.lost
     df = total**2 / lost if lost > 0 else math.inf
     spread = math.sqrt(max(variance(before), variance(after)))
-    return Effect(mean(after) - mean(before), math.sqrt(total), df, spread)
+    size, ranks = mean(after) - mean(before), apart([(before, after)])
+    return Effect(size, math.sqrt(total), df, spread, noise=drift.noise, ranks=ranks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +276,7 @@ def moments_effect(before: Moments, after: Moments, noise: float) -> Effect | No
     error = 2 * noise**2
     for side in (before, after):
         error += side.deviation**2 / (side.calls * side.mean**2)
-    return Effect(math.log(after.mean / before.mean), math.sqrt(error), math.inf)
+    return Effect(math.log(after.mean / before.mean), math.sqrt(error), math.inf, noise=noise)
 
 
 def geometric_mean(ratios: Sequence[float]) -> float | None:

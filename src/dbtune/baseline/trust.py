@@ -34,8 +34,8 @@ def judge_trust(
             Note(
                 "info",
                 "noise",
-                f"noise between runs assumed: {rules.noise:.1%} of a run's level",
-                "measure it with two captures of the same state, and give it as --noise",
+                f"noise between runs assumed: {rules.noise:.1%} of a run's level, or what its blocks show",
+                "`dbtune baseline selfcheck` measures it; give it as --noise",
             )
         )
     return Trust(tuple(notes), comparability.settings_differ, windows[0].coverage, windows[1].coverage)

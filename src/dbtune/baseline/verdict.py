@@ -22,12 +22,16 @@ _MANY = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`p` tests "no difference at all", `p_beyond` "no more than the margin". `missing` says what would decide it."""
+    """`p` tests "no difference at all", `p_beyond` "no more than the margin". `missing` says what would decide it.
+
+    `reason` is given where the interval alone would have decided.
+    """
 
     verdict: Verdict
     p: float | None = None
     p_beyond: float | None = None
     missing: str | None = None
+    reason: str | None = None
 
 
 def margin_of(margin: float, *, share: bool) -> float:
@@ -35,34 +39,42 @@ def margin_of(margin: float, *, share: bool) -> float:
     return margin if share else math.log1p(margin)
 
 
-def judge(effect: Effect, margin: float, better: Better, *, noise: float = 0.0) -> Judgement:
-    """The interval wholly beyond the margin: improved or regressed; wholly inside: no change; else inconclusive."""
+def judge(effect: Effect, margin: float, better: Better) -> Judgement:
+    """The interval wholly beyond the margin: improved or regressed; wholly inside: no change; else inconclusive.
+
+    What is smaller than the noise between runs is not worth a verdict: where that is larger than the margin, a change
+    must lie beyond it instead. Nor is there one where the blocks' ranks disagree with their means.
+    """
     interval = effect.interval()
-    worse = 1 if better == "lower" else -1
-    error = effect.error_inward
-    if error == 0:
-        beyond = abs(effect.size) > margin
-        p = p_beyond = 0.0 if beyond else 1.0
-    else:
-        p = min(1.0, 2 * t_tail(abs(effect.size) / error, effect.df))
-        p_beyond = min(1.0, 2 * t_tail((abs(effect.size) - margin) / error, effect.df))
-    if interval.low > margin or interval.high < -margin:
-        grew = interval.low > margin
-        return Judgement("regressed" if grew == (worse == 1) else "improved", p, p_beyond)
+    least = max(margin, effect.noise)
+    p, p_beyond = (_p_value(effect, part) for part in (0.0, least))
+    if interval.low > least or interval.high < -least:
+        if effect.ranks is not None and effect.ranks.disagree(1 - CONFIDENCE):
+            reason = f"the blocks of both overlap (rank test p={effect.ranks.p:.2g})"
+            return Judgement("inconclusive", p, max(p_beyond, effect.ranks.p), "more blocks", reason)
+        return Judgement("regressed" if (interval.low > least) == (better == "lower") else "improved", p, p_beyond)
     if -margin < interval.low and interval.high < margin:
         return Judgement("no_change", p, p_beyond)
-    return Judgement("inconclusive", p, p_beyond, _missing(effect, margin, noise))
+    return Judgement("inconclusive", p, p_beyond, _missing(effect, margin, least))
 
 
-def _missing(effect: Effect, margin: float, noise: float) -> str | None:
+def _p_value(effect: Effect, least: float) -> float:
+    """Of "no difference beyond `least`"."""
+    if effect.error_inward == 0:
+        return 0.0 if abs(effect.size) > least else 1.0
+    return min(1.0, 2 * t_tail((abs(effect.size) - least) / effect.error_inward, effect.df))
+
+
+def _missing(effect: Effect, margin: float, least: float) -> str | None:
     """How many blocks a side would decide, if the effect is what it seems to be."""
-    distance = abs(abs(effect.size) - margin)
+    size, noise = abs(effect.size), effect.noise
+    distance = size - least if size > least else abs(size - margin)
     if distance == 0:
         return "another margin: the change lies on this one"
     reach = (distance / t_quantile(0.5 + CONFIDENCE / 2, math.inf)) ** 2
     drift = 2 * noise**2
     if reach <= drift:
-        return f"a measured --noise between runs: the {noise:.1%} assumed hide such a change"
+        return f"blocks that take turns, or a steadier machine: {noise:.1%} of noise between runs hide such a change"
     if effect.spread == 0:
         return "more samples"
     blocks = math.ceil(2 * effect.spread**2 / (reach - drift))

@@ -79,6 +79,16 @@ def block_means(group: Group, side: StatementWindows) -> tuple[float, ...]:
     return tuple(means)
 
 
+def sampling_variance(group: Group, side: StatementWindows) -> float:
+    """The part of the variance of ln block means that the number of calls explains: s²/(n·m²), on average."""
+    parts = []
+    for window in side.windows:
+        moments = pooled_moments(window.deltas[key] for key in group.keys if key in window.deltas)
+        if moments.calls > 1 and moments.mean > 0:
+            parts.append(moments.deviation**2 / moments.calls / moments.mean**2)
+    return math.fsum(parts) / len(parts) if parts else 0.0
+
+
 def deltas_of(group: Group, side: StatementWindows) -> list[StatementDelta]:
     return [window.deltas[key] for window in side.windows for key in group.keys if key in window.deltas]
 

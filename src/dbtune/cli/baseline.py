@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,9 +10,23 @@ import typer
 
 from dbtune.cli.baseline_files import register
 from dbtune.cli.baseline_options import DIRECTORY, Directory, Name, duration, named_probes, parsed_gates, share
-from dbtune.cli.options import Debug, Embedded, Format, Output, Postgres, Quiet, Redis, Verbose
+from dbtune.cli.options import (
+    Debug,
+    Embedded,
+    Format,
+    Output,
+    Postgres,
+    Quiet,
+    Redis,
+    Var,
+    Verbose,
+    Yes,
+    parse_vars,
+)
 
 if TYPE_CHECKING:
+    from dbtune.app.load import LoadOrder
+    from dbtune.app.targets import OpenTargets
     from dbtune.baseline.outcome import Comparison
 
 app = typer.Typer(no_args_is_help=True, help="Measure, and compare measurements.")
@@ -56,7 +71,16 @@ def capture(
         list[str] | None, typer.Option(metavar="NAME=URL", help="Time GET of this endpoint. May be repeated.")
     ] = None,
     plans: Annotated[int, typer.Option(metavar="N", min=0, help="Keep the plans of the N busiest statements.")] = 20,
+    load: Annotated[
+        Path | None,
+        typer.Option(metavar="PLAYBOOK", help="Put the playbook's loads on, and watch the counters meanwhile."),
+    ] = None,
+    profile: Annotated[
+        Literal["smoke", "ramp"] | None, typer.Option(help="Built-in stages in place of the load's own.")
+    ] = None,
+    var: Var = None,
     allow_writes: Annotated[bool, typer.Option("--allow-writes", help="Probes may change data.")] = False,
+    yes: Yes = False,
     postgres: Postgres = None,
     redis: Redis = None,
     embedded: Embedded = False,
@@ -67,12 +91,14 @@ def capture(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Measure: counters over a window, plans, timed probes. Resets nothing.
+    """Measure: counters over a window or a load, plans, timed probes. Resets nothing.
 
-    Stored as DIRECTORY/NAME.json; an older one of that name is replaced.
+    Stored as DIRECTORY/NAME.json; an older one of that name is replaced. A load changes what its scripts change: on a
+    terminal it asks first, unless --yes is given.
 
     Example:
       dbtune baseline capture before --window 30s --probe 'feed=select * from feed limit 20' --repeat 400
+      dbtune baseline capture before --load feed.yml --profile smoke
 
     """
     from dbtune.app import baseline as use
@@ -80,6 +106,7 @@ def capture(
     from dbtune.baseline.probes import Statement, parse_pair
     from dbtune.cli.output import choose
     from dbtune.cli.progress import say, shown
+    from dbtune.cli.stopping import stoppable
     from dbtune.render.baseline_captures import SHOW
 
     destination = choose(output_format, output, SHOW, verbose=verbose)
@@ -87,12 +114,15 @@ def capture(
     statements = [Statement(*parse_pair(text, "--statement")) for text in statement or ()]
     urls = [parse_pair(text, "--http") for text in http or ()]
     watched = use.Window(duration(window, "--window"), windows) if window else use.NO_WINDOW
-    with (
-        open_targets(Targets(postgres, redis, embedded), redis=Need.IF_NAMED) as targets,
-        shown(quiet=quiet) as progress,
-    ):
+    order = _load_order(load, profile, var)
+    with ExitStack() as stack:
+        targets = stack.enter_context(open_targets(Targets(postgres, redis, embedded), redis=Need.IF_NAMED))
+        if order is not None:
+            _ask_before(targets, order, yes=yes)
+        stack.enter_context(stoppable())
+        progress = stack.enter_context(shown(quiet=quiet))
         found = use.capture(
-            name, targets, window=watched, probes=wanted, statements=statements, repeat=repeat,
+            name, targets, window=watched, probes=wanted, statements=statements, repeat=repeat, load=order,
             allow_writes=allow_writes, plans=plans, urls=urls, directory=directory, progress=progress,
         )  # fmt: skip
     destination.write(found, SHOW)
@@ -189,6 +219,29 @@ def report(
     destination.write(found, COMPARISON)
     if place is not None:
         say(f"written to {place}", quiet=quiet)
+
+
+def _load_order(path: Path | None, profile: Literal["smoke", "ramp"] | None, var: list[str] | None) -> LoadOrder | None:
+    """Raises Misused for a playbook without a load, before anything is measured."""
+    from dbtune.core.errors import Misused
+
+    if path is None:
+        if profile is not None or var:
+            raise Misused("--profile and --var belong to a load", hint="name its playbook with --load")
+        return None
+    from dbtune.app.load import LoadOrder, chosen_loads
+    from dbtune.playbook.load import load as read
+
+    order = LoadOrder(read(path, variables=parse_vars(var)), profile=profile)
+    chosen_loads(order)
+    return order
+
+
+def _ask_before(targets: OpenTargets, order: LoadOrder, *, yes: bool) -> None:
+    from dbtune.app.load import intention
+    from dbtune.cli.load import ask_first
+
+    ask_first(intention(targets, order), yes=yes)
 
 
 def _summarize(found: Comparison) -> None:

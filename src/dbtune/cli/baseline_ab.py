@@ -31,7 +31,7 @@ def ab(
         list[str] | None, typer.Option(metavar="NAME=SQL", help="Time this statement, read only. May be repeated.")
     ] = None,
     probes: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML: probes with params and repeats.")] = None,
-    blocks: Annotated[int, typer.Option(metavar="N", help="Blocks a side, at least 4.")] = 6,
+    blocks: Annotated[int, typer.Option(metavar="N", help="Blocks a side, at least 4.")] = 8,
     repeat: Annotated[int, typer.Option(metavar="N", help="Executions of each probe in a block.")] = 40,
     margin: Annotated[str, typer.Option(metavar="SHARE", help="A change within it does not matter.")] = "5%",
     disposable: Annotated[

@@ -154,7 +154,7 @@ def _run(
         targets = stack.enter_context(
             open_targets(Targets(postgres, redis, embedded), postgres=needs.postgres, redis=needs.redis)
         )
-        _ask_first(use.intention(targets, order), yes=yes)
+        ask_first(use.intention(targets, order), yes=yes)
         stack.enter_context(stoppable())
         tell = stack.enter_context(shown(quiet=quiet))
         if capture is None:
@@ -164,7 +164,7 @@ def _run(
     return report
 
 
-def _ask_first(question: str, *, yes: bool) -> None:
+def ask_first(question: str, *, yes: bool) -> None:
     """Where a person can answer. Elsewhere the command itself is the yes: it says load."""
     if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return

@@ -26,13 +26,18 @@ def value(number: float | None, unit: str) -> str:
     if number is None:
         return NOT_KNOWN
     if unit == "s":
-        return format_duration(number)
+        return duration(number)
     if unit == "share":
         return f"{number * 100:.2g}%" if 0 < abs(number) < 0.00995 else f"{number * 100:.1f}%"
     if unit == "B":
         return format_size(number)
     text = f"{number:,.0f}" if number == int(number) or abs(number) >= 1000 else f"{number:.3g}"
     return text.replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """Nothing at all has no unit that would say how exactly it was measured."""
+    return format_duration(seconds) if seconds else "0s"
 
 
 def with_spread(number: float | None, unit: str, interval: Interval | None) -> str:
@@ -126,7 +131,11 @@ def standouts(comparison: Comparison, verdict: Verdict) -> str | None:
 def explanation(comparison: Comparison) -> str:
     return (
         f"95% intervals; margin ±{comparison.margin:.0%}"
-        + (f"; noise between runs assumed {comparison.noise:.1%}" if comparison.noise else "; blocks took turns")
+        + (
+            f"; noise between runs {comparison.noise:.1%}, or what the blocks show: a smaller change gets no verdict"
+            if comparison.noise
+            else "; blocks took turns"
+        )
         + ". Only “no change” claims sameness."
     )
 
@@ -147,7 +156,7 @@ def split(comparison: Comparison) -> str | None:
 
 
 def _signed(seconds: float) -> str:
-    return ("+" if seconds >= 0 else "") + format_duration(seconds).replace("-", "−")
+    return ("+" if seconds > 0 else "") + duration(seconds).replace("-", "−")
 
 
 def calls(statement: StatementChange) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dbtune.baseline.load_result import LoadMoment
 from dbtune.baseline.outcome import LoadPair
 from dbtune.core.units import format_duration
+from dbtune.render.baseline_words import duration
 from dbtune.render.charts import Tick
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 510.0, 12.0, 132.0
@@ -49,7 +50,7 @@ def timelines(pair: LoadPair, number: int) -> tuple[Timeline, ...]:
     tail, label = _tail(pair)
     made = (
         _timeline(f"rate{number}", "Requests per second", pair, lambda moment: moment.rate, _number),
-        _timeline(f"tail{number}", f"{label} of the latency", pair, tail, format_duration),
+        _timeline(f"tail{number}", f"{label} of the latency", pair, tail, duration),
     )
     return tuple(one for one in made if one is not None)
 

@@ -160,15 +160,15 @@ class Counters:
         found = self._try("database", lambda: fetch(self._connection, "baseline_database", DatabaseRow))
         return found[0] if found else None
 
-    def read(self) -> Pieces:
-        """Everything at this moment, in six statements."""
+    def read(self, *, catalog: bool = True) -> Pieces:
+        """Everything at this moment, in six statements; without tables and indexes (`catalog`) in four."""
         connection = self._connection
         instance = self._try("checkpoints", lambda: fetch(connection, "baseline_instance", InstanceRow))
         return Pieces(
             statements=self.statements(),
             database=self.database(),
-            tables=self._try("tables", lambda: fetch(connection, "baseline_tables", TableRow)) or (),
-            indexes=self._try("indexes", lambda: fetch(connection, "baseline_indexes", IndexRow)) or (),
+            tables=(catalog and self._try("tables", lambda: fetch(connection, "baseline_tables", TableRow))) or (),
+            indexes=(catalog and self._try("indexes", lambda: fetch(connection, "baseline_indexes", IndexRow))) or (),
             instance=instance[0] if instance else None,
         )
 

@@ -25,10 +25,11 @@ def time_statement(
     params: Sequence[Any] = (),
     *,
     repeat: int,
+    warm_up: int = WARM_UP,
     name: str = "",
     progress: Progress = silent,
 ) -> tuple[float, ...]:
-    """Seconds of each of `repeat` executions with all rows fetched, after five that are not counted.
+    """Seconds of each of `repeat` executions with all rows fetched, after `warm_up` that are not counted.
 
     `$1` in the statement stands for the first of `params`. The session decides whether it may write.
     """
@@ -40,14 +41,14 @@ def time_statement(
             cursor.fetchall()
 
     with translated(f"timing {name or 'a statement'}"):
-        return time_calls(run, repeat=repeat, name=name, progress=progress)
+        return time_calls(run, repeat=repeat, warm_up=warm_up, name=name, progress=progress)
 
 
 def time_calls(
-    run: Callable[[], object], *, repeat: int, name: str = "", progress: Progress = silent
+    run: Callable[[], object], *, repeat: int, warm_up: int = WARM_UP, name: str = "", progress: Progress = silent
 ) -> tuple[float, ...]:
-    """Seconds of each of `repeat` calls of `run`, after five that are not counted."""
-    for _ in range(min(WARM_UP, repeat)):
+    """Seconds of each of `repeat` calls of `run`, after `warm_up` that are not counted."""
+    for _ in range(min(warm_up, repeat)):
         run()
     seconds = []
     for done in range(repeat):
