@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from dbtune.advisor.advice import Advice
+from dbtune.advisor.narrowing import only_named
 from dbtune.advisor.states import Limits
 from dbtune.app import twin
 from dbtune.app.advice_playbook import advice_playbook
@@ -18,6 +21,8 @@ from dbtune.app.validate import validate
 from dbtune.core.errors import Misused
 from dbtune.core.formats import Screen
 from dbtune.render.advice import RENDERERS
+from dbtune.servers.postgres.dump import read_source
+from dbtune.servers.postgres.session import connect
 
 SCHEMA = """
 create extension if not exists pg_stat_statements;
@@ -58,6 +63,43 @@ def test_the_workload_of_a_live_database_is_advised_on(orders: str) -> None:
     assert served.cost_after < served.cost_before / 10
     assert [one.name for one in found.drops] == ["twice_b"]
     assert found.drops[0].replaced_by == "twice_a"
+
+
+def test_a_window_counts_only_what_is_called_meanwhile(orders: str) -> None:
+    with psycopg.connect(orders, autocommit=True) as session:
+        session.execute("select * from events where kind like %s", ("%k1",))
+    ended = threading.Event()
+
+    def call() -> None:
+        with psycopg.connect(orders, autocommit=True) as session:
+            while not ended.is_set():
+                session.execute(LOOK_UP)
+
+    with ThreadPoolExecutor(1) as pool:
+        calling = pool.submit(call)
+        try:
+            found = _ask(orders, window_s=0.5)
+        finally:
+            ended.set()
+        calling.result()
+    assert found.statements == 1
+    assert [one.definition.keys[0].column for one in found.recommendations] == ["cust{{omer"]
+    assert found.recommendations[0].queries[0].calls > 1
+
+
+def test_only_what_the_workload_names_is_read_and_what_refers_to_it(orders: str) -> None:
+    with psycopg.connect(orders, autocommit=True) as owner:
+        owner.execute("create table kinds (id int primary key, event bigint references events)")
+        owner.execute("insert into kinds select i, i from generate_series(1, 20000) i")
+        owner.execute("create table secret (id int)")
+        owner.execute("vacuum analyze kinds, secret")
+    with connect(orders) as session:
+        keep = lambda source: only_named(source, ["delete from events where id = 7"])  # noqa: E731
+        source = read_source(session, statements=False, keep=keep)
+    assert {table.name for table in source.tables} == {"events", "kinds"}
+    assert all(column.statistics for table in source.tables for column in table.columns)
+    found = _ask(orders, sql="delete from events where id = 7")
+    assert [one.definition.columns for one in found.recommendations] == [("event",)]
 
 
 def test_a_dump_is_advised_on_without_a_connection(orders: str, tmp_path: Path) -> None:

@@ -36,6 +36,10 @@ def test_the_advice_is_applied_by_its_playbook_and_then_nothing_is_left_to_advis
     assert served["cost_after"] < served["cost_before"]
     assert one["ddl"].startswith("create index concurrently")
     assert "next: dbtune plan" in done.stderr
+    assert forks.run(["validate", "advice.yml"], cwd=tmp_path).returncode == 0
+    planned = forks.run(["plan", "advice.yml", "--postgres", items, "--exit-code"], cwd=tmp_path)
+    assert planned.returncode == 6, planned.stdout + planned.stderr
+    assert "concurrently" in planned.stdout.lower()
     applied = forks.run(["apply", "advice.yml", "--yes", "--postgres", items], cwd=tmp_path)
     assert applied.returncode == 0, applied.stdout + applied.stderr
     again = forks.run(["advise", "--postgres", items, "--sql", sql])

@@ -10,9 +10,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dbtune.advisor.source import Source, Table
+from dbtune.core.identifiers import quote
 
 _WORD = re.compile(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)')
 Name = tuple[str, str]
+
+
+def only_named(source: Source, texts: Iterable[str]) -> Source:
+    """As `narrowed`, with the tables that refer to the named ones: a DELETE looks into those as well."""
+    texts = list(texts)
+    named = {(table.schema, table.name) for table in narrowed(source, texts).tables}
+    referring = (quote(one.table) for one in source.constraints if one.referenced in named)
+    return narrowed(source, [*texts, *referring])
 
 
 def narrowed(source: Source, texts: Iterable[str]) -> Source:
@@ -23,8 +32,9 @@ def narrowed(source: Source, texts: Iterable[str]) -> Source:
     while True:
         before = (len(tables), len(functions))
         for table in source.tables:
-            if table.name in words or (table.schema, table.name) in tables:
+            if table.name in words and (table.schema, table.name) not in tables:
                 tables |= _family(source, table)
+                # Views have no relatives.
                 _add_words(words, [table.query or ""])
         for number, function in enumerate(source.functions):
             if function.name in words and number not in functions:

@@ -5,7 +5,7 @@ Definitions and expressions are PostgreSQL's own text, every name qualified; val
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -295,5 +295,12 @@ class Source:
                 found.setdefault(parent, []).append((table.schema, table.name))
         return found
 
-    def indexes_of(self, table: Table) -> Iterator[Index]:
-        return (index for index in self.indexes if (index.table_schema, index.table) == (table.schema, table.name))
+    @cached_property
+    def _indexes_by_table(self) -> dict[tuple[str, str], list[Index]]:
+        found: dict[tuple[str, str], list[Index]] = {}
+        for index in self.indexes:
+            found.setdefault((index.table_schema, index.table), []).append(index)
+        return found
+
+    def indexes_of(self, table: Table) -> Sequence[Index]:
+        return self._indexes_by_table.get((table.schema, table.name), ())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from dbtune.advisor.index import IndexDefinition
 from dbtune.core.findings import Unexamined
 from dbtune.plans.plan import Plan
+
+PLANNER_VERSION = 18
+"""The major version of the PostgreSQL whose planner answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,14 @@ class TableFacts:
 class StatementCost:
     """The planner's total cost; None with the reason where the statement cannot be planned.
 
-    `candidates` and `existing` are the indexes that the plan uses.
+    `candidates` and `existing` are the indexes that the plan uses; `plan` is its root, as EXPLAIN prints it in JSON.
     """
 
     total: float | None
     candidates: frozenset[IndexDefinition] = frozenset()
     existing: frozenset[str] = frozenset()
     reason: str | None = None
+    plan: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 class WhatIf(Protocol):

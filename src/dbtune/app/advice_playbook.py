@@ -10,6 +10,7 @@ from dbtune.advisor.advice import Advice, Drop, Recommendation
 from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.app.fix_playbook import as_item
 from dbtune.core.units import format_size
+from dbtune.render.advice_outline import brief
 from dbtune.render.text import one_line
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -70,7 +71,7 @@ def _index(one: Recommendation) -> Iterator[str]:
     yield f"  # {format_size(one.size_bytes)}, {one.confidence}: {one_line(one.why)}\n"
     for served in one.queries:
         change = f"cost {served.cost_before:,.0f} -> {served.cost_after:,.0f}"
-        yield f"  # serves {served.calls:,.0f} calls, {change}: {one_line(served.query)[:_LONGEST_TEXT]}\n"
+        yield f"  # serves {served.calls:,.0f} calls, {change}: {brief(served)[:_LONGEST_TEXT]}\n"
     yield as_item({"index": index_step(one.definition, one.name)})
 
 

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbtune.advisor.advice import Advice, Explanation, Recommendation
 from dbtune.advisor.analysis import Analyses, Analysis, analyse
 from dbtune.advisor.logs import read_log
-from dbtune.advisor.narrowing import narrowed
+from dbtune.advisor.narrowing import narrowed, only_named
 from dbtune.advisor.recommend import Question, Recommended, recommend
 from dbtune.advisor.referential import with_referential_checks
 from dbtune.advisor.scripts import one_statement, read_script
 from dbtune.advisor.source import Source, Statement
 from dbtune.advisor.states import NO_LIMITS, Limits
 from dbtune.advisor.texts import count_parameters
-from dbtune.advisor.what_if import WhatIf
+from dbtune.advisor.what_if import PLANNER_VERSION, WhatIf
 from dbtune.advisor.workload import Observed, Workload, gather
 from dbtune.app.targets import OpenTargets
 from dbtune.core.errors import Misused, Refused
 from dbtune.core.progress import Progress, silent
 
+if TYPE_CHECKING:
+    from dbtune.app.advise_timings import Runnable
+
+EFFORT_PER_S = 150.0
+"""Of the search, for each second that it may take. A machine of today does four times that: the work ends the search,
+so that the same input gives the same advice; time does only where a machine is very slow or very busy.
+"""
 MOST_EXPLAINED = 5
 """Statements whose plans `--why` shows."""
 
@@ -66,8 +74,9 @@ def advise(targets: OpenTargets, wish: Wish, progress: Progress = silent) -> Adv
     starting the twin raise.
     """
     started_at, clock = datetime.now(UTC), time.monotonic()
-    target, source = _source(targets, wish, progress)
-    workload = _workload(wish, source)
+    given = tuple(_given(wish)) if wish.names_statements else None
+    target, source = _source(targets, wish, given, progress)
+    workload = _workload(given, source)
     with _twin(source, workload, progress) as twin:
         analyses = analyse(workload, twin, narrowed(source, _texts(workload)), progress)
         if not analyses.each:
@@ -84,8 +93,10 @@ def advise(targets: OpenTargets, wish: Wish, progress: Progress = silent) -> Adv
     return replace(advice, duration_s=time.monotonic() - clock)
 
 
-def _source(targets: OpenTargets, wish: Wish, progress: Progress) -> tuple[str, Source]:
-    """What is known of the database, and what people call it."""
+def _source(
+    targets: OpenTargets, wish: Wish, given: Sequence[Observed] | None, progress: Progress
+) -> tuple[str, Source]:
+    """What people call the database, and what is known of it: of a server only what the workload names."""
     if wish.dump is not None:
         from dbtune.app.twin import read_dump
 
@@ -99,7 +110,12 @@ def _source(targets: OpenTargets, wish: Wish, progress: Progress) -> tuple[str, 
         if wish.window_s is not None and not wish.names_statements:
             before = read_source(connection, tables=(), progress=progress).statements
             _wait(wish.window_s, progress)
-        source = read_source(connection, statements=not wish.names_statements, progress=progress)
+        source = read_source(
+            connection,
+            statements=not wish.names_statements,
+            keep=lambda source: only_named(source, (one.text or "" for one in _observed(given, source))),
+            progress=progress,
+        )
     if before is not None:
         source = replace(source, statements=tuple(_grown(before, source.statements)))
     return describe_target(targets.postgres or ""), source
@@ -128,13 +144,12 @@ def _grown(before: Iterable[Statement], after: Iterable[Statement]) -> Iterator[
             )
 
 
-def _workload(wish: Wish, source: Source) -> Workload:
-    observed = list(_observed(wish, source))
-    workload = gather(observed)
+def _workload(given: Sequence[Observed] | None, source: Source) -> Workload:
+    workload = gather(_observed(given, source))
     if not workload.statements:
         reasons = sorted({one.reason for one in workload.not_examined})
         known = next((one for one in source.not_examined if one.check == "statements"), None)
-        if wish.names_statements or known is None:
+        if given is not None or known is None:
             told = "; ".join(reasons) or "there are none"
             raise Misused(
                 f"no statement can be advised on: {told}", hint="give --queries FILE, --sql, or a database in use"
@@ -143,17 +158,23 @@ def _workload(wish: Wish, source: Source) -> Workload:
     return with_referential_checks(workload, source)
 
 
-def _observed(wish: Wish, source: Source) -> Iterator[Observed]:
-    if not wish.names_statements:
-        for one in source.statements:
-            rows = one.rows / one.calls if one.calls else None
-            yield Observed(one.query, "pg_stat_statements", float(one.calls), one.queryid, one.total_time_s, rows)
+def _given(wish: Wish) -> Iterator[Observed]:
     if wish.sql is not None:
         yield from one_statement(wish.sql)
     for given in wish.queries:
         yield from read_script(given.text, given.name)
     for given in wish.logs:
         yield from read_log(given.text, given.name)
+
+
+def _observed(given: Sequence[Observed] | None, source: Source) -> Iterator[Observed]:
+    """What was given; where nothing was, what the server has counted."""
+    if given is not None:
+        yield from given
+        return
+    for one in source.statements:
+        rows = one.rows / one.calls if one.calls else None
+        yield Observed(one.query, "pg_stat_statements", float(one.calls), one.queryid, one.total_time_s, rows)
 
 
 def _texts(workload: Workload) -> list[str]:
@@ -168,13 +189,15 @@ def _twin(source: Source, workload: Workload, progress: Progress) -> Iterator[Wh
         yield twin
 
 
-def _runnable(analyses: Analyses) -> dict[str, str]:
+def _runnable(analyses: Analyses) -> dict[str, Runnable]:
     """One text without parameters for each statement that has one."""
-    found: dict[str, str] = {}
+    from dbtune.app.advise_timings import Runnable
+
+    found: dict[str, Runnable] = {}
     for one in analyses.each:
         for variant in one.statement.variants:
             if not count_parameters(variant.sql):
-                found.setdefault(one.statement.text, variant.sql)
+                found.setdefault(one.statement.text, Runnable(variant.sql, one.statement.weight))
     return found
 
 
@@ -184,7 +207,8 @@ def _advised(twin: WhatIf, source: Source, analyses: Analyses, wish: Wish, progr
     def is_late(share: float) -> bool:
         return time.monotonic() - start > wish.max_time_s * share
 
-    found = recommend(Question(analyses.each, twin, source, wish.limits, is_late), progress)
+    effort = EFFORT_PER_S * wish.max_time_s
+    found = recommend(Question(analyses.each, twin, source, wish.limits, is_late, effort), progress)
     return Advice(
         target="",
         started_at=datetime.now(UTC),
@@ -210,6 +234,12 @@ def _notes(source: Source, is_late: Callable[[float], bool]) -> Iterator[str]:
     )
     if unknown:
         yield f"never analyzed, so that nothing is known of their rows: {', '.join(unknown)}; run ANALYZE and ask again"
+    major = source.version // 10_000
+    if major != PLANNER_VERSION:
+        yield (
+            f"plans are those of the planner of PostgreSQL {PLANNER_VERSION}; the server is PostgreSQL {major}, which"
+            " joins and groups differently in a few cases: --measure, or `dbtune explain` once an index is there, tells"
+        )
     if is_late(1.0):
         yield "the time was over before the search was; --max-time gives it more"
 

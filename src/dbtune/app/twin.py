@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dbtune.advisor.narrowing import narrowed
+from dbtune.advisor.narrowing import only_named
 from dbtune.advisor.source import Source
 from dbtune.advisor.source_file import MOST_BYTES, from_bytes, to_bytes
 from dbtune.advisor.source_report import DumpReport
@@ -48,10 +48,9 @@ def dump(dsn: str, path: Path, wish: Wish, progress: Progress = silent) -> DumpR
             wish.tables,
             values=wish.values,
             statements=wish.statements or wish.touched,
+            **({"keep": _only_touched} if wish.touched else {}),
             progress=progress,
         )
-    if wish.touched:
-        source = _only_touched(source)
     target = describe_target(dsn)
     content = to_bytes(
         source,
@@ -78,7 +77,7 @@ def _only_touched(source: Source) -> Source:
     if not source.statements:
         reason = next((one.reason for one in source.not_examined if one.check == "statements"), "there are none")
         raise Refused(f"the workload is not known: {reason}", hint="leave out --touched, or name tables with --table")
-    return narrowed(source, [one.query for one in source.statements if _PLANNED.match(one.query)])
+    return only_named(source, [one.query for one in source.statements if _PLANNED.match(one.query)])
 
 
 def _write(path: Path, content: bytes) -> None:

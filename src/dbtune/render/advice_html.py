@@ -5,7 +5,19 @@ from __future__ import annotations
 from dbtune.advisor.advice import Advice
 from dbtune.core.formats import Screen
 from dbtune.plans.plan import Plan
-from dbtune.render.advice_outline import drop, facts, gain, headline, not_examined, proof, query, statement
+from dbtune.render.advice_outline import (
+    HEADINGS,
+    drop,
+    facts,
+    gain,
+    headline,
+    not_examined,
+    overview,
+    proof,
+    query,
+    served,
+    statement,
+)
 from dbtune.render.explain_outline import rows
 from dbtune.render.page import render_page
 from dbtune.render.text import one_line, plain
@@ -21,6 +33,9 @@ def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every rende
         gaps=list(not_examined(report)),
         statement=statement,
         facts=facts,
+        headings=HEADINGS,
+        overview=list(overview(report)) if len(report.recommendations) > 1 else [],
+        served=served,
         gain=gain,
         query=query,
         drop=drop,

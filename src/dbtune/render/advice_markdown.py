@@ -6,15 +6,30 @@ from collections.abc import Iterator
 
 from dbtune.advisor.advice import Advice, Explanation, Recommendation
 from dbtune.core.formats import Screen
-from dbtune.render.advice_outline import drop, facts, gain, headline, not_examined, proof, query, statement
+from dbtune.render.advice_outline import (
+    HEADINGS,
+    drop,
+    facts,
+    gain,
+    headline,
+    not_examined,
+    overview,
+    proof,
+    query,
+    served,
+    statement,
+)
 from dbtune.render.explain_outline import rows
 from dbtune.render.text import markdown, markdown_code
 
 
 def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
     lines = [f"# advise on {markdown(report.target)}", "", f"**{markdown(headline(report))}**", "", proof(report)]
+    if len(report.recommendations) > 1:
+        lines += ["", f"| {' | '.join(HEADINGS)} |", "|" + "---|" * len(HEADINGS)]
+        lines += [f"| {' | '.join(map(markdown, row))} |" for row in overview(report)]
     for number, index in enumerate(report.recommendations, start=1):
-        lines += _index(number, index)
+        lines += _index(number, index, report)
     if report.drops:
         lines += ["", "## Superfluous"]
         for one in report.drops:
@@ -32,11 +47,11 @@ def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every rende
     return "\n".join(lines) + "\n"
 
 
-def _index(number: int, index: Recommendation) -> Iterator[str]:
+def _index(number: int, index: Recommendation, report: Advice) -> Iterator[str]:
     yield from ("", f"## {number}. {markdown(index.name)}", "", markdown_code(f"{statement(index)};"), "")
-    yield from (markdown(f"{facts(index)}: {index.why}"), "", "| statement | change |", "|---|---|")
-    for served in index.queries:
-        yield f"| {markdown(query(served))} | {markdown(gain(served))} |"
+    yield from (markdown(f"{facts(index, report)}: {index.why}"), "", "| statement | change |", "|---|---|")
+    for one in served(index):
+        yield f"| {markdown(query(one))} | {markdown(gain(one))} |"
 
 
 def _explanation(one: Explanation) -> Iterator[str]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from dbtune.advisor.advice import Advice, Drop, Recommendation, Served
+from dbtune.advisor.index import IndexDefinition, IndexKey
+from dbtune.advisor.texts import tokens
 from dbtune.core.units import format_duration, format_size
 from dbtune.render.text import one_line
 
+HEADINGS = ("", "Index", "Size", "Build", "Worth", "Writes", "Known by")
 _LONGEST = 300
+_LONG_LIST = 60
+"""Characters before FROM."""
+_MINUTES_FROM_S = 100
+_LEAST_SHOWN, _LEAST_PAID, _NEARLY_ALL, _GAINS = 0.01, 0.001, 0.995, 0.99
 
 
 def headline(report: Advice) -> str:
@@ -34,34 +42,98 @@ def share(value: float) -> str:
 
 
 def proof(report: Advice) -> str:
+    """How it is known, and of how much."""
+    known = "Estimated by the planner on a statistics twin; nothing was run or changed on the server."
     if any(one.confidence == "measured" for one in report.recommendations):
-        return "Measured on real indexes, which are dropped again."
-    return "Estimated by the planner on a statistics twin; nothing was run or changed on the server."
+        known = "Measured on real indexes, which are dropped again."
+    count = f"{report.statements} statement{'s' if report.statements != 1 else ''}"
+    part = f", {share(report.examined_share)} of all calls," if report.examined_share < _NEARLY_ALL else ""
+    return f"{known} {count}{part} examined."
+
+
+def overview(report: Advice) -> Iterator[tuple[str, ...]]:
+    """A row for each index, under HEADINGS."""
+    for number, one in enumerate(report.recommendations, start=1):
+        yield (
+            str(number), short(one.definition), format_size(one.size_bytes), build(one), worth(one, report),
+            writes(one) or "-", one.confidence,
+        )  # fmt: skip
+
+
+def short(index: IndexDefinition) -> str:
+    """`orders (customer_id, placed desc) where not done`, to be read, not run."""
+    name = index.table if index.schema == "public" else f"{index.schema}.{index.table}"
+    parts = [name, "" if index.method == "btree" else index.method, f"({', '.join(map(_key, index.keys))})"]
+    parts += [f"include ({', '.join(index.include)})"] if index.include else []
+    parts += [f"where {index.where}"] if index.where is not None else []
+    return one_line(" ".join(filter(None, parts)))
+
+
+def _key(key: IndexKey) -> str:
+    nulls = {None: "", True: "nulls first", False: "nulls last"}[key.nulls_first]
+    return " ".join(filter(None, (key.text, key.opclass, "desc" if key.descending else "", nulls)))
+
+
+def build(index: Recommendation) -> str:
+    """A rough figure, so a round one."""
+    if index.build_s < 1:
+        return "<1 s"
+    return f"{round(index.build_s)} s" if index.build_s < _MINUTES_FROM_S else f"{round(index.build_s / 60)} min"
+
+
+def worth(index: Recommendation, report: Advice) -> str:
+    """What the workload would cost more without it, as a part of what it costs now."""
+    part = index.benefit / report.cost_before if report.cost_before else 0.0
+    return share(part) if part >= _LEAST_SHOWN else "<1 %"
+
+
+def writes(index: Recommendation) -> str:
+    """What writers take of what readers gain; empty where nobody notices. The benefit is what is left of it."""
+    part = index.write_cost / max(index.benefit + index.write_cost, 1e-9)
+    return f"{part * 100:.1f} %" if part >= _LEAST_PAID else ""
 
 
 def statement(index: Recommendation) -> str:
     return index.definition.ddl(name=index.name, concurrently=True)
 
 
-def facts(index: Recommendation) -> str:
-    """`44 MB, built in about 6 s, simulated`."""
-    parts = [format_size(index.size_bytes), f"built in about {format_duration(max(index.build_s, 0.1))}"]
-    if index.write_cost:
-        parts.append(f"writes cost {index.write_cost / max(index.benefit, 1e-9):.1%} of what it brings")
+def facts(index: Recommendation, report: Advice) -> str:
+    """`44 MB, built in 6 s, worth 12 % of the workload, simulated`."""
+    parts = [format_size(index.size_bytes), f"built in {build(index)}", f"worth {worth(index, report)} of the workload"]
+    if paid := writes(index):
+        parts.append(f"once writers took {paid}")
     return ", ".join([*parts, index.confidence])
 
 
-def gain(served: Served) -> str:
+def served(index: Recommendation) -> Sequence[Served]:
+    """Those that gain; others only use it in the place of another index."""
+    gaining = [one for one in index.queries if one.after_s is not None or one.cost_after < one.cost_before * _GAINS]
+    return gaining or index.queries
+
+
+def gain(one: Served) -> str:
     """How a statement changes: seconds where they were measured, else the planner's cost."""
-    calls = f"{served.calls:,.0f} calls, " if served.calls != 1 else ""
-    if served.before_s is not None and served.after_s is not None:
-        return f"{calls}{format_duration(served.before_s)} -> {format_duration(served.after_s)}"
-    return f"{calls}cost {served.cost_before:,.0f} -> {served.cost_after:,.0f}"
+    calls = f"{one.calls:,.0f} calls, " if one.calls != 1 else ""
+    if one.before_s is not None and one.after_s is not None:
+        return f"{calls}{format_duration(one.before_s)} -> {format_duration(one.after_s)}"
+    return f"{calls}cost {one.cost_before:,.0f} -> {one.cost_after:,.0f}"
 
 
-def query(served: Served) -> str:
-    text = one_line(served.query)[:_LONGEST]
-    return f"{served.place}: {text}" if served.place else text
+def brief(one: Served) -> str:
+    """As `query`, without a long list of columns: what tells an ORM's statements apart comes behind it."""
+    depth = 0
+    for token in tokens(one.query):
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth == 0 and token.kind == "word" and token.text.lower() == "from":
+            if token.start > _LONG_LIST:
+                return query(replace(one, query=f"{one.query.split(None, 1)[0]} … {one.query[token.start :]}"))
+            break
+    return query(one)
+
+
+def query(one: Served) -> str:
+    text = one_line(one.query)[:_LONGEST]
+    return f"{one.place}: {text}" if one.place else text
 
 
 def drop(one: Drop) -> str:

@@ -6,12 +6,26 @@ from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from dbtune.advisor.advice import Advice, Explanation, Recommendation
 from dbtune.core.formats import Screen
 from dbtune.plans.plan import Plan
-from dbtune.render.advice_outline import drop, facts, gain, headline, not_examined, proof, query, statement
+from dbtune.render.advice_outline import (
+    HEADINGS,
+    brief,
+    drop,
+    facts,
+    gain,
+    headline,
+    not_examined,
+    overview,
+    proof,
+    query,
+    served,
+    statement,
+)
 from dbtune.render.explain_outline import rows
 from dbtune.render.paint import paint
 from dbtune.render.text import one_line
@@ -28,36 +42,50 @@ def _parts(report: Advice, screen: Screen) -> Iterator[RenderableType]:
     yield Text.assemble(("advise", "bold"), f" on {one_line(report.target)}")
     yield Text(headline(report), style="bold")
     yield Text(proof(report), style="dim")
+    if len(report.recommendations) > 1:
+        yield from (Text(), _overview(report))
     for number, index in enumerate(report.recommendations, start=1):
-        yield from _index(number, index, screen)
+        yield from _index(number, index, report, screen)
     if report.drops:
         yield from (Text(), Text("Superfluous", style="bold"))
     for one in report.drops:
-        yield Text(f"  {one_line(one.ddl)}")
+        yield Padding(Text(f"{one_line(one.ddl)};"), (0, 0, 0, 2))
         yield Padding(Text(one_line(drop(one)), style="dim"), (0, 0, 0, 4))
     if report.rejected:
         yield from (Text(), Text("Tried and left out", style="bold"))
     for rejected in report.rejected:
-        yield Text(f"  {one_line(rejected.name)}: {one_line(rejected.reason)}")
+        yield Padding(Text(f"{one_line(rejected.name)}: {one_line(rejected.reason)}"), (0, 0, 0, 2))
     for explanation in report.explanations:
         yield from _explanation(explanation)
     yield from _rest(report, screen)
 
 
-def _index(number: int, index: Recommendation, screen: Screen) -> Iterator[RenderableType]:
+def _overview(report: Advice) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for place, heading in enumerate(HEADINGS):
+        is_text = heading in ("Index", "Known by")
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=heading != "Index")
+        table.columns[place].overflow = "fold"
+    for row in overview(report):
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _index(number: int, index: Recommendation, report: Advice, screen: Screen) -> Iterator[RenderableType]:
     yield Text()
-    yield Text.assemble((f"{number}. ", "bold"), (one_line(statement(index)), "green"))
-    yield Padding(Text(f"{facts(index)}: {one_line(index.why)}", style="dim"), (0, 0, 0, 3))
-    most = len(index.queries) if screen.verbose else _MOST_SERVED
-    for served in index.queries[:most]:
-        text = Text(f"{gain(served)}  {query(served)}", no_wrap=not screen.verbose, overflow="ellipsis")
+    yield Text.assemble((f"{number}. ", "bold"), (f"{one_line(statement(index))};", "green"))
+    yield Padding(Text(f"{facts(index, report)}: {one_line(index.why)}", style="dim"), (0, 0, 0, 3))
+    shown = index.queries if screen.verbose else served(index)[:_MOST_SERVED]
+    for one in shown:
+        shown_query = query(one) if screen.verbose else brief(one)
+        text = Text(f"{gain(one)}  {shown_query}", no_wrap=not screen.verbose, overflow="ellipsis")
         yield Padding(text, (0, 0, 0, 3))
-    if len(index.queries) > most:
-        yield Padding(Text(f"and {len(index.queries) - most} more; --verbose shows them", style="dim"), (0, 0, 0, 3))
+    if rest := len(index.queries) - len(shown):
+        yield Padding(Text(f"and {rest} more; --verbose shows them", style="dim"), (0, 0, 0, 3))
 
 
 def _explanation(one: Explanation) -> Iterator[RenderableType]:
-    yield from (Text(), Text(f"Why {one.index}", style="bold"), Text(f"  {one_line(one.query)}"))
+    yield from (Text(), Text(f"Why {one.index}", style="bold"), Padding(Text(one_line(one.query)), (0, 0, 0, 2)))
     for label, plan in (("without it", one.before), ("with it", one.after)):
         yield Text(f"  {label}, cost {plan.root.total_cost or 0:,.0f}", style="dim")
         yield from _tree(plan)

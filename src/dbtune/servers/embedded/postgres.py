@@ -18,12 +18,14 @@ from urllib.parse import quote
 from dbtune.core.errors import Misused, Unsupported
 from dbtune.servers.embedded.accounts import Account, can_run, server_account
 from dbtune.servers.embedded.binaries import wheel_postgres
+from dbtune.servers.embedded.clusters import copying, is_whole, keep, kept_cluster
 from dbtune.servers.embedded.places import Place, new_place
 from dbtune.servers.embedded.ports import free_port
 from dbtune.servers.embedded.process import Program, hand_over, preparing, running
 
 SUPERUSER = "postgres"
 SOCKET_PORT = 5432
+_FRESH = "fresh"
 # Parallel queries put their hash tables there; containers usually get 64 MB.
 LEAST_SHARED_MEMORY_BYTES = 256 * 1024 * 1024
 
@@ -62,12 +64,14 @@ def embedded_postgres(
     tcp: bool = False,
     initdb: Sequence[str] = (),
     place_below: Path | None = None,
+    from_kept: bool = False,
 ) -> Iterator[EmbeddedPostgres]:
     """A server of one's own, from the wheel or (13 to 18) from `bin_dir`, in under 3 s.
 
     It listens on a socket in a directory that only its account and root may enter; with `tcp` also on a random port
     of the loopback, behind a generated password. `initdb` are options of it; one that begins with `--locale` stands in
-    the place of our own. The server lives below `place_below`, where that suits.
+    the place of our own. The server lives below `place_below`, where that suits. `from_kept` copies the cluster that a
+    former start has kept, which spares initdb; for servers without TCP from the wheel, as it knows no password.
     Raises Unsupported, Unreachable with the server's own words.
     """
     with contextlib.ExitStack() as stack:
@@ -81,14 +85,18 @@ def embedded_postgres(
             files = {configuration.name: _configuration(settings, place, port, tcp=tcp), "password": password}
             hand_over(place, files, account)
             data = place.directory / "data"
+            kept = kept_cluster(initdb) if from_kept and bin_dir is None and not tcp else None
             program = Program(
                 title=f"PostgreSQL {version}",
-                setup=[_initdb(programs, place, version, initdb)],
+                setup=_setup(_initdb(programs, place, version, initdb), place, kept),
                 serve=[str(programs / "postgres"), "-D", str(data), "-c", f"config_file={configuration}"],
                 stop=STOP,
             )
             ready = functools.partial(_is_ready, data / "postmaster.pid")
             pid = stack.enter_context(running(program, place, account, ready))
+            if kept is not None and (fresh := place.directory / _FRESH).is_dir():
+                keep(fresh, kept)
+                shutil.rmtree(fresh, ignore_errors=True)
         host = f"{SUPERUSER}:{password}@127.0.0.1:{port}" if tcp else f"{SUPERUSER}@"
         query = "" if tcp else f"?host={quote(str(place.directory), safe='')}&port={port}"
         yield EmbeddedPostgres(
@@ -135,6 +143,17 @@ def _initdb(programs: Path, place: Place, version: int, options: Sequence[str]) 
         *([] if any(option.startswith("--locale") for option in options) else locale),
         *options,
     ]
+
+
+def _setup(initdb: list[str], place: Place, kept: Path | None) -> list[list[str]]:
+    """The commands that make the data directory: initdb, or a copy of what it once made."""
+    data = place.directory / "data"
+    if kept is None:
+        return [initdb]
+    if is_whole(kept):
+        return [copying(kept / "cluster", data)]
+    without_password = [word for word in initdb if not word.startswith(("--pwfile", "--auth-host"))]
+    return [[*without_password, "--auth-host=reject"], copying(data, place.directory / _FRESH)]
 
 
 def _configuration(settings: Mapping[str, str], place: Place, port: int, *, tcp: bool) -> str:

@@ -36,6 +36,8 @@ from dbtune.servers.postgres.explaining import Execution, plan_with_types
 from dbtune.servers.postgres.session import Connection, Limits, connect
 
 PLANNING_TIMEOUT_S = 20.0
+MANY_TABLES = 40
+"""From so many on a second connection, which costs 20 ms, makes half of them."""
 _LIMITS = Limits(work_s=PLANNING_TIMEOUT_S, lock_s=10)
 _SWITCH = "/* dbtune */ update pg_index set indisvalid = not indisvalid where indexrelid = any (%s::bigint[]::oid[])"
 
@@ -51,7 +53,9 @@ def open_twin(source: Source, *, progress: Progress = silent) -> Iterator[Twin]:
     locale = () if source.is_c_collation else ("--locale=C.UTF-8", "--locale-provider=libc")
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(
-            embedded_postgres(SERVER, initdb=("--no-data-checksums", *locale), place_below=place_in_memory())
+            embedded_postgres(
+                SERVER, initdb=("--no-data-checksums", *locale), place_below=place_in_memory(), from_kept=True
+            )
         )
         admin = _session(stack, server.dsn, read_only=False)
         with translated("preparing the twin"):
@@ -61,8 +65,12 @@ def open_twin(source: Source, *, progress: Progress = silent) -> Iterator[Twin]:
         builder = _session(stack, own, read_only=False)
         progress("loading schema and statistics")
         data = server.directory / "data"
-        with preparing("twin"):
-            problems = load(admin, builder, source, data)
+        with preparing("twin"), contextlib.ExitStack() as besides:
+            admins, builders = [admin], [builder]
+            if len(source.tables) >= MANY_TABLES:
+                admins.append(_session(besides, server.dsn, read_only=False))
+                builders.append(_session(besides, own, read_only=False))
+            problems = load(admins, builders, source, data)
         planner = _session(stack, own, read_only=True)
         behave_like(planner, source)
         yield Twin(source, (*source.not_examined, *problems), Sessions(admin, builder, planner), data)
@@ -120,7 +128,7 @@ class Twin:
                 raise
             return StatementCost(None, reason=f"the statement cannot be planned: {_reason(error)}")
         candidates, existing = self._used(document)
-        return StatementCost(float(document["Total Cost"]), candidates, existing)
+        return StatementCost(float(document["Total Cost"]), candidates, existing, plan=document)
 
     def _text(self, statement: str) -> str:
         """With types for `$1` where PostgreSQL wants them, asked once; it is one statement, and can be planned.

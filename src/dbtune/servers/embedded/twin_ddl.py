@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
@@ -14,18 +15,27 @@ AT_ONCE = 400
 """Statements in one transaction: each holds a few locks."""
 
 
-def perform(connection: Connection, statements: Iterable[Ddl]) -> tuple[Unexamined, ...]:
+def perform(connections: Sequence[Connection], stages: Iterable[Sequence[Sequence[Ddl]]]) -> tuple[Unexamined, ...]:
     """What could not be made, with PostgreSQL's reason. Their order does not matter, but a good one is faster.
 
-    Where a transaction fails, its statements are tried one by one, and what is left of all of them at the end again.
+    Lists of one stage are performed side by side, each on a connection of its own. Where a transaction fails, its
+    statements are tried one by one, and what is left of all of them at the end again.
     """
-    waiting = list(statements)
     failed: list[Ddl] = []
-    for start in range(0, len(waiting), AT_ONCE):
-        chunk = waiting[start : start + AT_ONCE]
+    with ThreadPoolExecutor(len(connections)) as pool:
+        for stage in stages:
+            failed += [one for left in pool.map(_attempt, connections, stage) for one in left]
+    return tuple(_one_by_one(connections[0], failed))
+
+
+def _attempt(connection: Connection, statements: Sequence[Ddl]) -> list[Ddl]:
+    """What failed."""
+    failed: list[Ddl] = []
+    for start in range(0, len(statements), AT_ONCE):
+        chunk = statements[start : start + AT_ONCE]
         if not _at_once(connection, chunk):
             failed += [one for one in chunk if _try(connection, one.sql) is not None]
-    return tuple(_one_by_one(connection, failed))
+    return failed
 
 
 def _at_once(connection: Connection, chunk: Sequence[Ddl]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import psycopg
 from psycopg import sql
 
 from dbtune.advisor.index_size import Attribute, height_of
-from dbtune.advisor.source import ColumnStatistics, Index, Source, Table
+from dbtune.advisor.source import Index, Source, Table
 from dbtune.core.findings import Unexamined
 from dbtune.core.identifiers import quote
 from dbtune.servers.embedded import twin_schema as schema
 from dbtune.servers.embedded.twin_ddl import perform
 from dbtune.servers.embedded.twin_extended import load_extended
 from dbtune.servers.embedded.twin_files import pages_of, resize, write_btree_skeleton
+from dbtune.servers.embedded.twin_statistics import load_statistics
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.session import Connection
 
@@ -30,26 +31,6 @@ _SIZES = """/* dbtune */ update pg_class
 set relpages = sizes.relpages, reltuples = sizes.rows, relallvisible = sizes.visible
 from jsonb_to_recordset(%s::jsonb) as sizes(oid oid, relpages int, rows real, visible int)
 where pg_class.oid = sizes.oid"""
-_TYPES = (
-    "null_frac real, avg_width int, n_distinct real, correlation real, most_common_vals text, most_common_freqs real[],"
-    " histogram_bounds text, most_common_elems text, most_common_elem_freqs real[], elem_count_histogram real[],"
-    " range_length_histogram text, range_empty_frac real, range_bounds_histogram text"
-)
-
-
-_RESTORE = (
-    "/* dbtune */ select pg_restore_attribute_stats('schemaname', s.schema, 'relname', s.relation,"
-    " 'attname', s.\"column\", 'inherited', s.inherited, "
-    + ", ".join(f"'{part.split()[0]}', s.{part.split()[0]}" for part in _TYPES.split(","))
-    + ') from jsonb_to_recordset(%s::jsonb) as s(schema text, relation text, "column" text, inherited boolean, '
-    + _TYPES
-    + ") join pg_namespace on nspname = s.schema"
-    " join pg_class on relnamespace = pg_namespace.oid and relname = s.relation"
-    ' join pg_attribute on attrelid = pg_class.oid and attname = s."column" and attnum > 0'
-)
-
-
-_FIELDS = tuple(field.name for field in fields(ColumnStatistics))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +43,14 @@ class Relation:
     path: Path
 
 
-def load(admin: Connection, builder: Connection, source: Source, data: Path) -> tuple[Unexamined, ...]:
-    """Makes the twin of `source` in an empty database whose files lie in `data`; what it could not carry over."""
+def load(
+    admins: Sequence[Connection], builders: Sequence[Connection], source: Source, data: Path
+) -> tuple[Unexamined, ...]:
+    """Makes the twin of `source` in an empty database whose files lie in `data`; what it could not carry over.
+
+    As many connections of each kind work side by side as are given; one is enough.
+    """
+    admin = admins[0]
     with translated("loading the twin"):
         problems = list(_foreign_tables(source))
         missing = _extensions(admin, source)
@@ -73,11 +60,12 @@ def load(admin: Connection, builder: Connection, source: Source, data: Path) -> 
         ]
         _schemas(admin, source)
         _collations(admin, source)
-        # As the source did when they were made: a function may name what is not there yet, or any more.
-        builder.execute("/* dbtune */ set check_function_bodies = off")
-        problems += perform(builder, schema.everything(source, missing))
+        for builder in builders:
+            # As the source did when they were made: a function may name what is not there yet, or any more.
+            builder.execute("/* dbtune */ set check_function_bodies = off")
+        problems += perform(builders, schema.everything(source, missing, len(builders)))
         _enforce(admin)
-        problems += _statistics(admin, source, missing)
+        problems += load_statistics(admins, source, missing)
         problems += load_extended(admin, source)
         _grow(admin, source, data)
     return tuple(problems)
@@ -109,17 +97,15 @@ def oids_by_name(admin: Connection, source: Source) -> dict[str, tuple[int, ...]
         " join pg_namespace on pg_namespace.oid = relnamespace where relkind in ('i', 'I')"
     ).fetchall()
     ours = {quote(str(space), str(name)): int(str(oid)) for space, name, oid in found}
-    oids: dict[str, tuple[int, ...]] = {}
+    parents = {(one.schema, one.name): one.parent for one in source.indexes}
+    oids: dict[str, list[int]] = {}
     for index in source.indexes:
         own = ours.get(index.qualified)
-        parent = index.parent
-        while own is not None and parent is not None:
-            above = quote(*parent)
-            oids[above] = (*oids.get(above, ()), own)
-            parent = next((one.parent for one in source.indexes if (one.schema, one.name) == parent), None)
-        if own is not None:
-            oids[index.qualified] = (*oids.get(index.qualified, ()), own)
-    return oids
+        name: tuple[str, str] | None = (index.schema, index.name)
+        while own is not None and name is not None:
+            oids.setdefault(quote(*name), []).append(own)
+            name = parents.get(name)
+    return {name: tuple(numbers) for name, numbers in oids.items()}
 
 
 def sizes_of(oid: int, table: Table) -> dict[str, Any]:
@@ -205,43 +191,6 @@ def _enforce(admin: Connection) -> None:
         " where contype = 'f' and not conenforced returning conrelid, confrelid)"
         " update pg_class set relhastriggers = true where oid in (select unnest(array[conrelid, confrelid]) from keys)"
     )
-
-
-def _statistics(admin: Connection, source: Source, missing: set[str]) -> Iterator[Unexamined]:
-    """All columns in one statement; one by one where PostgreSQL does not take them together."""
-    rows = list(_statistics_rows(source, missing))
-    try:
-        with admin.transaction():
-            admin.execute(_RESTORE, (json.dumps(rows),))
-    except psycopg.Error:
-        for row in rows:
-            try:
-                with admin.transaction():
-                    admin.execute(_RESTORE, (json.dumps([row]),))
-            except psycopg.Error as error:
-                name = quote(row["schema"], row["relation"], row["column"])
-                yield Unexamined(f"statistics of {name}", f"cannot be carried over: {error.diag.message_primary}")
-
-
-def _statistics_rows(source: Source, missing: set[str]) -> Iterator[dict[str, Any]]:
-    for table in source.tables:
-        for column in table.columns:
-            for one in column.statistics:
-                # Values of a type that has a stand-in cannot be read there; how many and how wide still counts.
-                known = _values(one if column.extension not in missing else _bare(one))
-                yield {"schema": table.schema, "relation": table.name, **known}
-    for index in source.indexes:
-        for one in index.statistics:
-            yield {"schema": index.schema, "relation": index.name, **_values(one)}
-
-
-def _values(one: ColumnStatistics) -> dict[str, Any]:
-    # Not asdict(), which copies every value: this is half of the time.
-    return {name: value for name in _FIELDS if (value := getattr(one, name)) is not None}
-
-
-def _bare(one: ColumnStatistics) -> ColumnStatistics:
-    return ColumnStatistics(one.column, one.inherited, one.null_frac, one.avg_width, one.n_distinct)
 
 
 def _grow(admin: Connection, source: Source, data: Path) -> None:

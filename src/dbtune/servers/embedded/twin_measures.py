@@ -108,7 +108,8 @@ def _attribute(
     whole = table.live_rows
     share = min(rows / whole, 1.0) if whole else 1.0
     is_fixed = definition.where is not None and _is_fixed(column, definition.where)
-    distinct = min(max(stats.distinct(whole), least.get(column.name, 1.0)), rows)
+    # A partial index may hold no row at all.
+    distinct = max(min(max(stats.distinct(whole), least.get(column.name, 1.0)), rows), 1.0)
     if share < 1:
         # Drawn at random, so many of the values are still there.
         distinct = max(distinct * -math.expm1(-rows / distinct), 1.0) if not is_fixed else 1.0

@@ -7,7 +7,7 @@ the time. Materialized views are tables here, and partitioned indexes only stand
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dbtune.advisor.source import Column, Index, Source, Table, TypeDefinition
@@ -45,17 +45,39 @@ class Ddl:
     instead: str | None = None
 
 
-def everything(source: Source, missing: Collection[str]) -> Iterator[Ddl]:
-    """In an order that is nearly always good; a function may still read a view."""
-    yield from types(source, missing)
-    yield from tables(source, missing)
-    yield from functions(source)
-    yield from sequences(source)
-    yield from indexes(source)
+def everything(source: Source, missing: Collection[str], sides: int) -> Iterator[list[list[Ddl]]]:
+    """Stages, in an order that is nearly always good; a function may still read a view.
+
+    A stage has one list, or one for each of so many `sides`, which do not need each other.
+    """
+    parts = independent(source.tables, sides)
+    yield [list(types(source, missing))]
+    yield [list(tables(source, part, missing)) for part in parts]
+    yield [[*functions(source), *sequences(source)]]
+    yield [list(indexes(source, part)) for part in parts]
     # After the keys: a view may group by a primary key and show its table's other columns.
-    yield from views(source)
-    yield from constraints(source)
-    yield from extended_statistics(source)
+    yield [[*views(source), *constraints(source), *extended_statistics(source)]]
+
+
+def independent(tables: Sequence[Table], sides: int) -> list[list[Table]]:
+    """So many groups, about equally large; partitions and heirs stay with their parents."""
+    heads: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def head(name: tuple[str, str]) -> tuple[str, str]:
+        while (above := heads.setdefault(name, name)) != name:
+            heads[name] = name = heads.setdefault(above, above)
+        return name
+
+    for table in tables:
+        for parent in table.parents:
+            heads[head(parent)] = head((table.schema, table.name))
+    families: dict[tuple[str, str], list[Table]] = {}
+    for table in tables:
+        families.setdefault(head((table.schema, table.name)), []).append(table)
+    groups: list[list[Table]] = [[] for _ in range(sides)]
+    for family in sorted(families.values(), key=len, reverse=True):
+        min(groups, key=len).extend(family)
+    return groups
 
 
 def types(source: Source, missing: Collection[str]) -> Iterator[Ddl]:
@@ -72,10 +94,10 @@ def types(source: Source, missing: Collection[str]) -> Iterator[Ddl]:
         yield Ddl(f"type {quote(schema, name)}", f"create type {quote(schema, name)} as ()")
 
 
-def tables(source: Source, missing: Collection[str]) -> Iterator[Ddl]:
+def tables(source: Source, among: Iterable[Table], missing: Collection[str]) -> Iterator[Ddl]:
     """Parents first."""
     done: set[tuple[str, str]] = set()
-    waiting = [table for table in source.tables if table.kind in ("r", "p", "m")]
+    waiting = [table for table in among if table.kind in ("r", "p", "m")]
     while waiting:
         ready = [
             table for table in waiting if all(parent in done for parent in table.parents if parent in source.by_name)
@@ -104,9 +126,9 @@ def views(source: Source) -> Iterator[Ddl]:
             yield Ddl(f"view {table.qualified}", f"create view {table.qualified} ({columns}) as {text}")
 
 
-def indexes(source: Source) -> Iterator[Ddl]:
+def indexes(source: Source, among: Iterable[Table]) -> Iterator[Ddl]:
     """Those behind constraints as constraints: GROUP BY a primary key covers its table."""
-    for index in source.indexes:
+    for index in (one for table in among for one in source.indexes_of(table)):
         if not index.is_valid or _is_idle(source, index):
             continue
         thing = f"index {index.qualified}"

@@ -5,13 +5,12 @@ With values, the statistics hold samples of what is in columns, as ANALYZE keeps
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from psycopg import errors
 
-from dbtune.advisor.source import Column, Function, Source, Table
+from dbtune.advisor.source import Column, Function, Index, Source, Table
 from dbtune.core.errors import Misused
 from dbtune.core.findings import Unexamined
 from dbtune.core.identifiers import quote, split_name
@@ -47,72 +46,96 @@ class _Sequence:
     name: str
 
 
+def _everything(source: Source) -> Source:
+    return source
+
+
 def read_source(
     connection: Connection,
     tables: Collection[str] | None = None,
     *,
     values: bool = True,
     statements: bool = True,
+    keep: Callable[[Source], Source] = _everything,
     progress: Progress = silent,
 ) -> Source:
     """All of the database's own relations, or those named (`users`, `app.users`) with all that they need.
 
-    `values` False leaves out what ANALYZE keeps of the columns' contents. Raises Misused for a name that is not there.
+    `values` False leaves out what ANALYZE keeps of the columns' contents. `keep` may leave out relations of the
+    schema, before anything of their contents is read. Raises Misused for a name that is not there.
     """
     oids = None if tables is None else _oids(connection, tables)
     with translated("reading the schema and its statistics"), connection.transaction():
         connection.execute("/* dbtune */ set transaction isolation level repeatable read, read only")
         # Every name that PostgreSQL prints is then qualified.
         connection.execute("/* dbtune */ set local search_path = ''")
-        progress("reading schema and statistics")
-        source = _read(connection, oids, values=values)
+        progress("reading the schema")
+        source = _schema(connection, oids)
         if statements:
             source = with_statements(connection, source)
+        progress("reading the statistics")
+        source = _filled(connection, keep(source), values=values)
         progress("reading the ends of histograms")
         return with_true_ends(connection, source) if values else source
 
 
-def _read(connection: Connection, wanted: Sequence[int] | None, *, values: bool) -> Source:
+def _schema(connection: Connection, wanted: Sequence[int] | None) -> Source:
     found = fetch(connection, "twin_relations", rows.RelationRow, {"oids": wanted})
     oids = {"oids": [row.oid for row in found]}
-    indexes = fetch(connection, "twin_indexes", rows.IndexRow, oids)
-    named: list[rows.RelationRow | rows.IndexRow] = [*found, *indexes]
-    statistics = rows.by_relation(
-        fetch(
-            connection,
-            "twin_statistics",
-            rows.StatisticsRow,
-            {"schemas": [row.schema for row in named], "names": [row.name for row in named]},
-        ),
-        values=values,
-    )
-    columns = _columns(fetch(connection, "twin_columns", rows.ColumnRow, oids), found, statistics)
+    columns = _columns(fetch(connection, "twin_columns", rows.ColumnRow, oids))
     database = fetch(connection, "twin_database", rows.DatabaseRow)[0]
     settings = {row.name: row.value for row in fetch(connection, "twin_settings", rows.SettingRow)}
-    tables = tuple(row.table(columns.get(row.oid, ())) for row in found)
-    common, may_see = _common(connection, oids if values else {"oids": []})
-    extended = tuple(row.extended(common) for row in fetch(connection, "twin_extended", rows.ExtendedRow, oids))
     return Source(
         version=connection.info.server_version,
         database=database.database,
         taken_at=database.taken_at.isoformat(),
         is_c_collation=database.is_c_collation,
         search_path=settings.pop("search_path", '"$user", public'),
-        tables=tables,
-        indexes=tuple(row.index(statistics) for row in indexes),
+        tables=tuple(row.table(tuple(columns.get(row.oid, ()))) for row in found),
+        indexes=tuple(row.index() for row in fetch(connection, "twin_indexes", rows.IndexRow, oids)),
         constraints=tuple(row.constraint() for row in fetch(connection, "twin_constraints", rows.ConstraintRow, oids)),
         types=tuple(row.definition() for row in fetch(connection, "twin_types", rows.TypeRow)),
         functions=fetch(connection, "twin_functions", Function),
         sequences=tuple((row.schema, row.name) for row in fetch(connection, "twin_sequences", _Sequence)),
-        extended=extended,
+        extended=tuple(row.extended() for row in fetch(connection, "twin_extended", rows.ExtendedRow, oids)),
         extensions=tuple(_extension(text) for text in database.extensions),
         settings=tuple(sorted(settings.items())),
         statistics_since=None if database.statistics_since is None else database.statistics_since.isoformat(),
         standbys=database.standbys,
-        has_values=values,
-        not_examined=tuple(_gaps(tables, values=values))
-        + (() if may_see or not any("m" in one.kinds for one in extended) else (_NO_COMBINATIONS,)),
     )
+
+
+def _filled(connection: Connection, source: Source, *, values: bool) -> Source:
+    """The same with what ANALYZE found out, and with what could not be had of it."""
+    named: list[Table | Index] = [*source.tables, *source.indexes]
+    parameters = {"schemas": [one.schema for one in named], "names": [one.name for one in named]}
+    found = fetch(connection, "twin_statistics", rows.StatisticsRow, parameters)
+    source = _with_known(source, rows.by_relation(found, values=values))
+    common, may_see = _common(connection, [table.oid for table in source.tables] if values else [])
+    hidden = () if may_see or not any("m" in one.kinds for one in source.extended) else (_NO_COMBINATIONS,)
+    return replace(
+        source,
+        extended=tuple(replace(one, common_hex=common.get((one.schema, one.name))) for one in source.extended),
+        has_values=values,
+        not_examined=(*_gaps(source.tables, values=values), *hidden, *source.not_examined),
+    )
+
+
+def _with_known(source: Source, known: rows.ByRelation) -> Source:
+    """The same, each column and each expression of an index with what is known of it."""
+    tables = (
+        replace(table, columns=tuple(replace(one, statistics=columns.get(one.name, ())) for one in table.columns))
+        if (columns := known.get(table.qualified))
+        else table
+        for table in source.tables
+    )
+    indexes = (
+        replace(index, statistics=tuple(one for each in columns.values() for one in each))
+        if (columns := known.get(index.qualified))
+        else index
+        for index in source.indexes
+    )
+    return replace(source, tables=tuple(tables), indexes=tuple(indexes))
 
 
 def _oids(connection: Connection, names: Collection[str]) -> list[int]:
@@ -129,14 +152,10 @@ def _oids(connection: Connection, names: Collection[str]) -> list[int]:
     return found
 
 
-def _columns(
-    found: Iterable[rows.ColumnRow], relations: Iterable[rows.RelationRow], statistics: rows.ByRelation
-) -> Mapping[int, tuple[Column, ...]]:
-    names = {row.oid: quote(row.schema, row.name) for row in relations}
-    columns: dict[int, tuple[Column, ...]] = {}
+def _columns(found: Iterable[rows.ColumnRow]) -> Mapping[int, list[Column]]:
+    columns: dict[int, list[Column]] = {}
     for row in found:
-        one = row.column(statistics.get(names[row.table_oid], ()))
-        columns[row.table_oid] = (*columns.get(row.table_oid, ()), one)
+        columns.setdefault(row.table_oid, []).append(row.column())
     return columns
 
 
@@ -146,11 +165,11 @@ def _extension(text: str) -> tuple[str, str, str]:
     return (name, split_name(schema)[1], version)
 
 
-def _common(connection: Connection, oids: Mapping[str, Any]) -> tuple[dict[tuple[str, str], str], bool]:
+def _common(connection: Connection, oids: Sequence[int]) -> tuple[dict[tuple[str, str], str], bool]:
     """Combinations of values as the server stores them, and whether this role may see those: superusers only."""
     try:
         with connection.transaction():
-            found = connection.execute(_COMMON, oids).fetchall()
+            found = connection.execute(_COMMON, {"oids": oids}).fetchall()
     except errors.InsufficientPrivilege:
         return {}, False
     return {(str(schema), str(name)): str(common) for schema, name, common in found}, True

@@ -19,10 +19,9 @@ from dbtune.advisor.source import (
     Table,
     TypeDefinition,
 )
-from dbtune.core.identifiers import quote
 
-ByRelation = Mapping[str, tuple[ColumnStatistics, ...]]
-"""Statistics by `schema.name`, quoted."""
+ByRelation = Mapping[str, Mapping[str, tuple[ColumnStatistics, ...]]]
+"""Statistics by `schema.name`, quoted, and by column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +101,8 @@ class ColumnRow:
     generated: str | None
     virtual: bool
 
-    def column(self, statistics: Sequence[ColumnStatistics]) -> Column:
-        mine = tuple(one for one in statistics if one.column == self.name)
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "table_oid"}
-        return Column(**values, statistics=mine)
+    def column(self) -> Column:
+        return Column(**{field.name: getattr(self, field.name) for field in fields(self) if field.name != "table_oid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +179,7 @@ class IndexRow:
     scans: int | None
     last_scan: datetime | None
 
-    def index(self, statistics: ByRelation) -> Index:
+    def index(self) -> Index:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {
             "keys": tuple(KeyRow(**key) for key in self.keys),
@@ -190,7 +187,6 @@ class IndexRow:
             "options": tuple(self.options),
             "parent": None if self.parent is None else (self.parent[0], self.parent[1]),
             "last_scan": None if self.last_scan is None else self.last_scan.isoformat(),
-            "statistics": statistics.get(quote(self.schema, self.name), ()),
         }
         return Index(**values)
 
@@ -250,7 +246,7 @@ class ExtendedRow:
     dependencies: str | None
     inherited: bool
 
-    def extended(self, common: Mapping[tuple[str, str], str]) -> ExtendedStatistics:
+    def extended(self) -> ExtendedStatistics:
         return ExtendedStatistics(
             schema=self.schema,
             name=self.name,
@@ -261,7 +257,6 @@ class ExtendedRow:
             columns=tuple(self.columns),
             distinct=self.distinct_counts,
             dependencies=self.dependencies,
-            common_hex=common.get((self.schema, self.name)),
             inherited=self.inherited,
         )
 
@@ -283,10 +278,11 @@ class SettingRow:
 
 
 def by_relation(rows: Iterable[StatisticsRow], *, values: bool) -> ByRelation:
-    found: dict[str, list[ColumnStatistics]] = defaultdict(list)
+    found: dict[str, dict[str, tuple[ColumnStatistics, ...]]] = defaultdict(dict)
     for row in rows:
-        found[row.relation].append(row.statistics(values=values))
-    return {relation: tuple(statistics) for relation, statistics in found.items()}
+        columns = found[row.relation]
+        columns[row.column] = (*columns.get(row.column, ()), row.statistics(values=values))
+    return found
 
 
 def pairs(lists: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:

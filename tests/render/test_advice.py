@@ -1,0 +1,111 @@
+"""Advice in each form: the contract of its JSON, and lines that stay within the screen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from dbtune.advisor.advice import Advice, Drop, Explanation, Recommendation, Rejected, Served
+from dbtune.advisor.index import IndexDefinition, IndexKey
+from dbtune.advisor.workload import NotExamined
+from dbtune.core.findings import Unexamined
+from dbtune.core.formats import OutputFormat, Screen
+from dbtune.plans.saved import read_plans
+from dbtune.render.advice import RENDERERS
+
+LONG = "select * from orders where customer_id = $1 and placed_at > now() - interval '1 day' " * 4
+PARTIAL = IndexDefinition(
+    "shop",
+    "orders",
+    (IndexKey("customer_id"), IndexKey(expression="lower(note)", descending=True, nulls_first=False)),
+    include=("total",),
+    where="deleted_at IS NULL",
+)
+ROUGH = IndexDefinition("shop", "products", (IndexKey("tags"),), method="gin")
+
+
+def advice() -> Advice:
+    plan = read_plans(json.dumps({"Plan": {"Node Type": "Seq Scan", "Relation Name": "orders", "Total Cost": 9000.0}}))
+    served = Served(LONG, 1200, 9000.0, 12.5, "-42", "slow.sql:3", 0.2, 0.001)
+    return Advice(
+        target="postgresql://db/shop",
+        started_at=datetime(2026, 1, 31, 12, 30, tzinfo=UTC),
+        duration_s=1.5,
+        recommendations=(
+            Recommendation(PARTIAL, "orders_customer_idx", 8 << 20, 2.0, 40.0, 1e6, (served,), "equality", "measured"),
+            Recommendation(ROUGH, "products_tags_idx", 1 << 20, 1.0, 0.0, 10.0, (), "an array", "heuristic"),
+        ),
+        drops=(Drop("shop", "old", "orders", 'drop index "shop"."old"', 1 << 20, "twice", "simulated", "orders_pkey"),),
+        cost_before=1e7,
+        cost_after=2e4,
+        statements=7,
+        examined_share=0.9,
+        not_examined=(NotExamined("vacuum", "it has no plan", "7", 3.0), NotExamined("begin", "it has no plan")),
+        gaps=(Unexamined("extension postgis", "the twin has no such extension", "ask elsewhere"),),
+        rejected=(Rejected(ROUGH, "slow_idx", "it made a statement slower"),),
+        explanations=(Explanation("orders_customer_idx", LONG, plan[0], plan[0]),),
+        notes=("the time was over",),
+    )
+
+
+def test_the_json_has_every_field_that_others_build_on() -> None:
+    document = json.loads(RENDERERS["json"](advice(), Screen()))
+    assert {"schema", "dbtune", "target", "started_at", "duration_s"} < set(document)
+    assert document["schema"] == "dbtune.advise/1"
+    first, second = document["recommendations"]
+    wanted = "table columns method include where unique ddl size_bytes write_cost benefit queries confidence"
+    assert set(wanted.split()) < set(first)
+    assert first["columns"] == [
+        {"name": "customer_id", "order": "asc"},
+        {"expression": "lower(note)", "order": "desc nulls last"},
+    ]
+    assert (first["table"], first["method"], first["include"]) == ("shop.orders", "btree", ["total"])
+    assert (first["where"], first["unique"], second["where"]) == ("deleted_at IS NULL", False, None)
+    assert first["ddl"].startswith("create index concurrently")
+    assert {one["confidence"] for one in (first, second)} == {"measured", "heuristic"}
+    (served,) = first["queries"]
+    assert {"queryid", "query", "calls", "cost_before", "cost_after"} < set(served)
+    assert served["queryid"] == "-42", "64 bits are text"
+    (drop,) = document["drops"]
+    assert {"name", "table", "ddl", "size_bytes", "reason", "replaced_by", "confidence"} < set(drop)
+    assert {"cost_before", "cost_after", "statements"} < set(document["workload"])
+    assert [(one["query"], bool(one["reason"])) for one in document["not_examined"]] == [
+        ("vacuum", True),
+        ("begin", True),
+        (None, True),
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_terminal_s_lines_fit_and_the_statements_can_be_copied(width: int) -> None:
+    text = RENDERERS["terminal"](advice(), Screen(width=width))
+    assert max(map(len, text.splitlines())) <= width
+    assert "\x1b" not in text
+    joined = " ".join(text.split())
+    assert 'create index concurrently "orders_customer_idx" on "shop"."orders"' in joined
+    assert "2 statements: it has no plan" in joined
+    assert "the time was over" in joined
+
+
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        (f"SELECT {', '.join(f't.column_{n}' for n in range(9))} FROM t WHERE t.a = $1", "SELECT … FROM t WHERE t.a"),
+        ("select (select max(x) from u), 'from', a from t where b = 1", "select (select max(x) from u), 'from', a"),
+    ],
+)
+def test_what_tells_statements_apart_is_seen(statement: str, shown: str) -> None:
+    first = replace(advice().recommendations[0], queries=(Served(statement, 5, 100.0, 1.0),))
+    found = replace(advice(), recommendations=(first,))
+    assert shown in RENDERERS["terminal"](found, Screen(width=100))
+    assert statement in " ".join(RENDERERS["terminal"](found, Screen(width=5000, verbose=True)).split())
+
+
+@pytest.mark.parametrize("form", ["markdown", "html"])
+def test_documents_say_all_of_it(form: OutputFormat) -> None:
+    text = RENDERERS[form](advice(), Screen())
+    for said in ("orders_customer_idx", "slower", "twice", "Not examined", "the time was over", "Why"):
+        assert said in text, said
