@@ -225,7 +225,9 @@ class TestTheTriggers:
     def test_what_is_too_long_never_fails_the_applications_transaction(self, dbtune: Any) -> None:
         dbtune.sql("create table notes (body text)")
         text = (
-            PLAYBOOK.replace("contents", "notes").replace("{content_id: id}", "[body]").replace("[title, meta]", "[]")
+            PLAYBOOK.replace("contents", "notes")
+            .replace("{content_id: id}", "{content_id: body}")
+            .replace("[title, meta]", "[]")
         )
         assert dbtune.apply(dbtune.playbook(text)).statuses == ["applied"]
         with psycopg.connect(dbtune.dsn, autocommit=True) as connection:

@@ -14,6 +14,7 @@ from typing import Any
 
 from dbtune.playbook import tree
 from dbtune.playbook.complaints import Complaints
+from dbtune.playbook.events import check_sent
 from dbtune.playbook.model import CacheEvent, Playbook, PlaybookStep, Position
 from dbtune.playbook.outline import OPTIONS, Outline, StepOptions
 from dbtune.playbook.rendering import Renderer
@@ -71,6 +72,9 @@ class _Reader:
         items = listed_steps.items if isinstance(listed_steps, tree.Sequence) else ()
         self._reserve_ids(items)
         steps = [self._step(item, renderer) for item in items]
+        for item, step in zip(items, steps, strict=True):
+            if outline is not None and step is not None:
+                check_sent(step.step, item, outline.cache.events, self.complaints)
         self.complaints.stop_if_any()
         if outline is None:  # every mistake in it was complained about
             raise AssertionError("unreachable")
