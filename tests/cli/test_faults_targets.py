@@ -89,6 +89,9 @@ def test_a_wrong_password_a_wrong_role_and_a_wrong_database(dbtune: Any, guarded
         f"host=localhost password='{SECRET}",
         f"mysql://me:{SECRET}@localhost/app",
         f"postgresql://me:{SECRET}@localhost:port/app",
+        f"postgresql://me:p@{SECRET}@localhost/app",
+        f"postgresql://me:p/{SECRET}@localhost/app",
+        f"postgresql://me:100%{SECRET}@localhost/app",
         f"host=127.0.0.1 port=1 connect_timeout=soon password={SECRET}",
     ],
 )

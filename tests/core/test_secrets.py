@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbtune.core.secrets import mask_password
+from dbtune.core.secrets import mask_password, unescaped
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,20 @@ def test_what_holds_no_password_stays_readable(text: str) -> None:
 def test_no_password_survives_in_a_url(password: str) -> None:
     secret = f"#{password}#"
     assert secret not in mask_password(f"cannot reach postgresql://ann:{secret}@db:5432/app: no route")
+
+
+@pytest.mark.parametrize(
+    ("url", "mark"),
+    [
+        ("postgresql://ann:hun@ter2@db/app", "@"),
+        ("postgresql://ann:hun/ter2@db/app", "/"),
+        ("postgresql://ann:hun%40ter2@db/app", None),
+        ("postgresql://ann:hunter2@db:5432,other:5433/app?application_name=me@home", None),
+        ("postgresql://db:5432,other:5433/app?user=ann@home", None),
+        ("postgresql://[::1]:5432/app?user=ann@home", None),
+        ("postgresql:///app?user=ann@home", None),
+        ("host=db password=hun@ter/2", None),
+    ],
+)
+def test_a_password_that_the_driver_would_misread_is_noticed(url: str, mark: str | None) -> None:
+    assert unescaped(url, "@/") == mark

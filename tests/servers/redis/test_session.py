@@ -23,6 +23,20 @@ def test_the_url_that_was_named_wins_over_the_environment(monkeypatch: pytest.Mo
     assert resolve_url(None) == "redis://environment/0"
 
 
+@pytest.mark.parametrize("mark", "/?#")
+def test_a_password_that_the_driver_would_misread_is_told_how_to_be_written(mark: str) -> None:
+    with pytest.raises(Unreachable, match=f"has a [{mark}]") as caught:
+        resolve_url(f"redis://user:hun{mark}ter2@host:6379/0")
+    assert f"%{ord(mark):X}" in str(caught.value.hint)
+    assert resolve_url("redis://user:hun@ter2@host:6379/0")
+
+
+@pytest.mark.parametrize("database", ["x", "1/2", "²"])
+def test_a_database_that_has_no_number_is_not_taken_for_the_first(database: str) -> None:
+    with pytest.raises(Unreachable, match="is not the number of a database"):
+        connect(f"redis://localhost:1/{database}")
+
+
 def test_no_url_at_all_is_misuse() -> None:
     with pytest.raises(Misused, match="no Redis is named"):
         resolve_url(None)

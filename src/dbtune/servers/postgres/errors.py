@@ -12,6 +12,8 @@ from psycopg import conninfo, errors
 from dbtune.core.errors import ChangeFailed, DbtuneError, Refused, TargetError, Unreachable, Unsupported
 from dbtune.core.secrets import mask_password
 
+_QUOTED = re.compile(r'"[^"]*"')
+
 
 def describe_target(dsn: str) -> str:
     """`dbname@host:port` as a person recognises it, without user's password or options."""
@@ -27,6 +29,13 @@ def describe_target(dsn: str) -> str:
 def connection_error(error: psycopg.Error, target: str) -> TargetError:
     """Why a connection could not be had. The server's own text decides: libpq gives no code for most of these."""
     text = mask_password(str(error)).strip()
+    if isinstance(error, psycopg.ProgrammingError):
+        # libpq did not get as far as connecting; what it quotes may be a password.
+        said = _last_line(text)
+        return Unreachable(
+            f"this is not a PostgreSQL URL: {_QUOTED.sub('***', said) if 'encode' in said else said}",
+            hint="postgresql://user@host:5432/database; in a password, %25 stands for %, %20 for a space",
+        )
     if "password authentication failed" in text or "no password supplied" in text:
         return Refused(
             f"{target} refused the password: {_last_line(text)}",
@@ -38,10 +47,6 @@ def connection_error(error: psycopg.Error, target: str) -> TargetError:
         return Refused(f"{target}: {_last_line(text)}", hint="check the database and the role in the URL")
     if "too many" in text or "remaining connection slots" in text:
         return Refused(f"{target} has no free connection: {_last_line(text)}", hint="wait, or raise max_connections")
-    if ("missing" in text and "=" in text) or "invalid connection option" in text or "invalid dsn" in text.lower():
-        return Unreachable(
-            f"this is not a PostgreSQL URL: {_last_line(text)}", hint="postgresql://user@host:5432/database"
-        )
     return Unreachable(
         f"{target} cannot be reached: {_last_line(text)}",
         hint="check the host, the port and that the server runs; DATABASE_URL or --postgres names it",

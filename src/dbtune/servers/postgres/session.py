@@ -9,10 +9,12 @@ import psycopg
 from psycopg import conninfo
 from psycopg.rows import tuple_row
 
-from dbtune.core.errors import Misused, Unsupported
+from dbtune.core.errors import Misused, Unreachable, Unsupported
 from dbtune.core.questions import Server
+from dbtune.core.secrets import unescaped
 from dbtune.servers.postgres.errors import connection_error, describe_target, translated
 from dbtune.servers.postgres.marking import MarkedCursor
+from dbtune.servers.postgres.pooler import refuse_shared
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -35,10 +37,15 @@ UNBOUNDED = Limits(work_s=0, lock_s=0)
 def resolve_dsn(given: str | None) -> str:
     """What the person named, else DATABASE_URL, else libpq's own PG* variables and service files.
 
-    Raises Misused when none of them names a server.
+    Raises Misused when none of them names a server, Unreachable where the driver would misread the URL's password.
     """
     dsn = given or os.environ.get("DATABASE_URL")
     if dsn is not None:
+        if mark := unescaped(dsn, "@/"):
+            raise Unreachable(
+                f"the password in the URL of PostgreSQL has a {mark}, which ends it",
+                hint=f"write %{ord(mark):X} for it, or set PGPASSWORD",
+            )
         return dsn.replace("postgresql+psycopg://", "postgresql://", 1)
     if any(name in os.environ for name in ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGUSER", "PGPORT")):
         return ""
@@ -50,13 +57,38 @@ def resolve_dsn(given: str | None) -> str:
 def connect(dsn: str, *, read_only: bool = True, limits: Limits | None = None) -> Connection:
     """An autocommit session under dbtune's name.
 
-    Raises Unreachable, Refused, or Unsupported below PostgreSQL 13.
+    Raises Unreachable, Refused, or Unsupported: below PostgreSQL 13, or behind a pooler that lends it to others.
     """
     limits = limits or Limits()
     target = describe_target(dsn)
+    connection = _open(dsn, target)
+    if connection.info.server_version < OLDEST:
+        connection.close()
+        raise Unsupported(
+            f"{target} runs PostgreSQL {connection.info.server_version // 10000}; dbtune needs 13 or later",
+            hint="upgrade the server, or use an older tool",
+        )
+    with translated(f"preparing the session on {target}"):
+        if not _lay_down(connection, limits, connection.info.backend_pid, read_only=read_only):
+            try:
+                refuse_shared(connection, lambda: _open(dsn, target), target)
+            except Unsupported:
+                connection.close()
+                raise
+            _lay_down(connection, limits, None, read_only=read_only)
+        # Where the server, the database or the role has limits of its own, they would end a session that holds the
+        # lock while an index is built, or the build itself. By name, since the versions know different ones.
+        connection.execute(
+            "/* dbtune */ select set_config(name, '0', false) from pg_settings"
+            " where name in ('idle_session_timeout', 'transaction_timeout') and setting <> '0'"
+        )
+    return connection
+
+
+def _open(dsn: str, target: str) -> Connection:
     # Options in the startup packet would be lost behind PgBouncer: settings are made by statements instead.
     try:
-        connection = psycopg.connect(
+        return psycopg.connect(
             dsn,
             autocommit=True,
             row_factory=tuple_row,
@@ -67,28 +99,23 @@ def connect(dsn: str, *, read_only: bool = True, limits: Limits | None = None) -
         )
     except psycopg.Error as error:
         raise connection_error(error, target) from error
-    # Notices ("index ... does not exist, skipping") are for psql users; what matters comes as results.
-    if connection.info.server_version < OLDEST:
-        connection.close()
-        raise Unsupported(
-            f"{target} runs PostgreSQL {connection.info.server_version // 10000}; dbtune needs 13 or later",
-            hint="upgrade the server, or use an older tool",
-        )
-    with translated(f"preparing the session on {target}"):
-        connection.execute(
-            "/* dbtune */ select set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
-            " set_config('idle_in_transaction_session_timeout', '60s', false), set_config('jit', 'off', false),"
-            " set_config('client_min_messages', 'warning', false),"
-            " set_config('default_transaction_read_only', %s, false)",
-            (f"{int(limits.work_s * 1000)}ms", f"{int(limits.lock_s * 1000)}ms", "on" if read_only else "off"),
-        )
-        # Where the server, the database or the role has limits of its own, they would end a session that holds the
-        # lock while an index is built, or the build itself. By name, since the versions know different ones.
-        connection.execute(
-            "/* dbtune */ select set_config(name, '0', false) from pg_settings"
-            " where name in ('idle_session_timeout', 'transaction_timeout') and setting <> '0'"
-        )
-    return connection
+
+
+def _lay_down(connection: Connection, limits: Limits, backend: int | None, *, read_only: bool) -> bool:
+    """The settings of the session; False, and none of them, where another process than `backend` answers.
+
+    That is so behind a pooler, which gives a number of its own to each client.
+    """
+    laid_down = connection.execute(
+        "/* dbtune */ select set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
+        " set_config('idle_in_transaction_session_timeout', '60s', false), set_config('jit', 'off', false),"
+        # Notices ("index ... does not exist, skipping") are for psql users; what matters comes as results.
+        " set_config('client_min_messages', 'warning', false),"
+        " set_config('default_transaction_read_only', %s, false)"
+        " where pg_backend_pid() = coalesce(%s, pg_backend_pid())",
+        (f"{int(limits.work_s * 1000)}ms", f"{int(limits.lock_s * 1000)}ms", "on" if read_only else "off", backend),
+    )
+    return laid_down.fetchone() is not None
 
 
 def look_at(connection: Connection, *, has_redis: bool = False) -> Server:

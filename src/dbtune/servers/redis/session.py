@@ -15,11 +15,12 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from dbtune.core.errors import Misused, Unreachable, Unsupported
+from dbtune.core.secrets import unescaped
 from dbtune.servers.redis.errors import connection_error, describe_target
 
 __all__ = [
     "Client", "connect", "connect_whole", "describe_target", "forget_connections", "has_other_servers", "is_cluster",
-    "resolve_url", "server_time",
+    "node_urls", "resolve_url", "server_time",
 ]  # fmt: skip
 
 Client = redis.Redis
@@ -42,9 +43,16 @@ _SETTINGS: dict[str, Any] = {
 
 
 def resolve_url(given: str | None) -> str:
-    """What the person named, else REDIS_URL. Raises Misused when neither names a server."""
+    """What the person named, else REDIS_URL.
+
+    Raises Misused when neither names a server, Unreachable where the driver would misread the URL's password.
+    """
     url = given or os.environ.get("REDIS_URL")
     if url:
+        if mark := unescaped(url, "/?#"):
+            raise Unreachable(
+                f"the password in the URL of Redis has a {mark}, which ends it", hint=f"write %{ord(mark):X} for it"
+            )
         return url
     raise Misused("no Redis is named", hint="give --redis URL, or set REDIS_URL; --embedded starts one")
 
@@ -64,6 +72,7 @@ def connect(url: str, *, work_timeout_s: float = WORK_TIMEOUT_S) -> redis.Redis:
             f"{target}: dbtune reaches Redis through {', '.join(SCHEMES)} URLs", hint="redis://user@host:6379/0"
         )
     try:
+        _check_database(url)
         client = _OPENERS.get(kind, _standalone)(url, {**_SETTINGS, "socket_timeout": work_timeout_s})
     except (ValueError, TypeError) as error:
         raise Unreachable(f"this is not a Redis URL: {error}", hint="redis://user@host:6379/0") from error
@@ -92,10 +101,44 @@ def connect_whole(url: str) -> redis.Redis:
     if not is_node:
         return client
     client.close()
+    if _scheme(url) == "unix":
+        raise Unsupported(
+            f"{describe_target(url)} is a node of a cluster, whose other nodes no socket leads to",
+            hint="name a node by its host and port: redis://host:6379",
+        )
     try:
         return _cluster(url, {**_SETTINGS, "socket_timeout": WORK_TIMEOUT_S})
     except (redis.RedisError, RedisClusterException) as error:
         raise connection_error(error, describe_target(url)) from error
+
+
+def _check_database(url: str) -> None:
+    """Raises ValueError where redis-py would go to database 0 without a word."""
+    parts = urlsplit(url)
+    database = parts.path.strip("/") if parts.scheme in {"redis", "rediss"} else ""
+    if not database.isascii() or (database and not database.isdigit()):
+        raise ValueError(f'"{database}" is not the number of a database')
+
+
+def node_urls(url: str) -> tuple[str, ...]:
+    """The URL itself, or of a cluster one for each of its primaries, with the same user, password and options.
+
+    Raises what `connect_whole` raises.
+    """
+    with contextlib.closing(connect_whole(url)) as opened:
+        client: redis.Redis | RedisCluster = opened
+        if not isinstance(client, RedisCluster):
+            return (url,)
+        places = sorted((node.host, node.port) for node in client.get_primaries())  # type: ignore[no-untyped-call]
+    parts = urlsplit(url)
+    user = parts.netloc.rpartition("@")[0]
+    plain = parts._replace(scheme="rediss" if parts.scheme.startswith("rediss") else "redis", path="")
+    return tuple(
+        plain._replace(
+            netloc=f"{user}@" * bool(user) + (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        ).geturl()
+        for host, port in places
+    )
 
 
 def _standalone(url: str, settings: dict[str, Any]) -> redis.Redis:
@@ -143,10 +186,7 @@ _OPENERS = {"cluster": _cluster, "sentinel": _sentinel}
 
 
 def _scheme(url: str) -> str:
-    try:
-        return urlsplit(url).scheme
-    except ValueError:
-        return ""
+    return url[: max(url.find("://"), 0)].lower()
 
 
 def is_cluster(client: redis.Redis) -> bool:
