@@ -8,17 +8,25 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 from pydantic import TypeAdapter
 
-from dbtune.core.actions import ACTIONS, Action
+from dbtune.core.actions import Action, actions_adapter
 from dbtune.core.journal import JournalStep, Run, RunStatus, StepState
 
-_RUN: TypeAdapter[Run] = TypeAdapter(Run)
-_STEP: TypeAdapter[JournalStep] = TypeAdapter(JournalStep)
+
+@cache
+def _run_adapter() -> TypeAdapter[Run]:
+    return TypeAdapter(Run)
+
+
+@cache
+def _step_adapter() -> TypeAdapter[JournalStep]:
+    return TypeAdapter(JournalStep)
 
 
 def journal_path(system: str, database: str) -> Path:
@@ -43,10 +51,10 @@ class FileJournal:
         for earlier in self.runs():
             if earlier.status == "running" and earlier.run_id != run.run_id:
                 self.end(earlier.run_id, "interrupted")
-        self._append("begin", json.loads(_RUN.dump_json(run)))
+        self._append("begin", json.loads(_run_adapter().dump_json(run)))
 
     def intend(self, step: JournalStep) -> None:
-        self._append("intend", json.loads(_STEP.dump_json(replace(step, started_at=datetime.now(UTC)))))
+        self._append("intend", json.loads(_step_adapter().dump_json(replace(step, started_at=datetime.now(UTC)))))
 
     def conclude(
         self,
@@ -58,7 +66,7 @@ class FileJournal:
         error: str | None = None,
     ) -> None:
         changes = {
-            "undo": None if undo is None else json.loads(ACTIONS.dump_json(undo)),
+            "undo": None if undo is None else json.loads(actions_adapter().dump_json(undo)),
             "after": None if after is None else dict(after),
             "error": error,
         }
@@ -72,7 +80,7 @@ class FileJournal:
         found: dict[str, Run] = {}
         for event, at, value in self._events():
             if event == "begin":
-                found[value["run_id"]] = _RUN.validate_python(value)
+                found[value["run_id"]] = _run_adapter().validate_python(value)
             elif event == "end" and value["run_id"] in found:
                 found[value["run_id"]] = replace(found[value["run_id"]], status=value["status"], ended_at=at)
         steps = Counter(run_id for run_id, _ in self._steps())
@@ -94,7 +102,7 @@ class FileJournal:
             elif event == "conclude" and (key := (value["run_id"], value["place"])) in found:
                 made = found[key].get("status") == "applied" and value["status"] == "failed"
                 found[key] = found[key] | value | {"ended_at": at} | ({"status": "applied"} if made else {})
-        return {key: _STEP.validate_python(value) for key, value in found.items()}
+        return {key: _step_adapter().validate_python(value) for key, value in found.items()}
 
     def _append(self, event: str, value: Mapping[str, Any]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -7,6 +7,7 @@ The dry run prints actions, apply performs them, the journal stores them, the re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -174,5 +175,8 @@ Action = Annotated[
     Field(discriminator="verb"),
 ]
 
-ACTIONS: TypeAdapter[tuple[Action, ...]] = TypeAdapter(tuple[Action, ...])
-"""Actions to JSON and back, for the journal and saved plans."""
+
+@cache
+def actions_adapter() -> TypeAdapter[tuple[Action, ...]]:
+    """Actions to JSON and back, for the journal and saved plans. Made at its first use: commands start sooner."""
+    return TypeAdapter(tuple[Action, ...])

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from dbtune import __version__
-from dbtune.core.actions import ACTIONS, Action
+from dbtune.core.actions import Action, actions_adapter
 from dbtune.core.journal import JournalStep, Run, RunStatus, StepState
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.queries import fetch, statement
@@ -54,8 +54,8 @@ class _StepRow:
         return JournalStep(
             **values
             | {
-                "actions": ACTIONS.validate_python(self.actions),
-                "undo": ACTIONS.validate_python(self.undo),
+                "actions": actions_adapter().validate_python(self.actions),
+                "undo": actions_adapter().validate_python(self.undo),
                 "sql": tuple(self.sql),
             }
         )
@@ -168,4 +168,4 @@ def _execute(session: Connection, name: str, values: Mapping[str, object]) -> No
 
 
 def _json(actions: tuple[Action, ...]) -> Jsonb:
-    return Jsonb(json.loads(ACTIONS.dump_json(actions)))
+    return Jsonb(json.loads(actions_adapter().dump_json(actions)))

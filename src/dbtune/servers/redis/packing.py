@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from psycopg import pq
-
 from dbtune.cache.generations import GENERATION_KEY, GENERATION_LOG, tombstone_key
 from dbtune.cache.slots import slot
 from dbtune.core.actions import WarmKeys
 from dbtune.core.errors import ChangeFailed
 from dbtune.core.key_template import KeyTemplate
 from dbtune.servers.redis.encodings import encoder
+from dbtune.servers.redis.rows import Row
 from dbtune.servers.redis.scripts import WRITE
 from dbtune.servers.redis.source import Source
 from dbtune.servers.redis.wire import packed
@@ -25,14 +24,13 @@ from dbtune.servers.redis.wire import packed
 # What the server takes for one value unless proto-max-bulk-len was raised; above it, it hangs up.
 LARGEST_VALUE = 512 << 20
 BUCKETS = 128
-BATCH_ROWS, BATCH_BYTES = 4096, 1 << 20
+BATCH_ROWS = 8192
+SET_KEYS, MSETEX_BYTES = 512, 256 << 10
 SCRIPT_KEYS, SCRIPT_BYTES = 100, 64 << 10
 COUNTED_KEYS = 500_000
 """Where PostgreSQL cannot prove that keys differ, duplicates are counted among this many; more would take memory."""
 
-Row = tuple[bytes | None, ...]
-"""Key, value, and whatever else the shape of the rows says."""
-
+_SET = b"*5\r\n$3\r\nSET"
 _WRITERS = {"string": "SET", "hash": "HSET", "set": "SADD", "zset": "ZADD", "list": "RPUSH"}
 
 
@@ -110,31 +108,16 @@ class Packer:
             setting.snapshot_ms + round(action.ttl_s * 1000 + spread_ms * (2 * bucket / (BUCKETS - 1) - 1))
             for bucket in range(BUCKETS)
         ]
+        self._ends = [_end(expiry_ms) for expiry_ms in self._expiries_ms]
 
     @property
     def latest_ms(self) -> int:
         """No key of this run lives longer, unless its row says so."""
         return self._expiries_ms[-1]
 
-    def batches(self, results: Iterable[pq.abc.PGresult]) -> Iterator[Batch]:
-        rows: list[Row] = []
-        size_bytes = 0
-        for result in results:
-            value, columns = result.get_value, range(result.nfields)
-            found: list[Row]
-            if len(columns) == 2:
-                found = [(value(row, 0), value(row, 1)) for row in range(result.ntuples)]
-            else:
-                found = [tuple([value(row, column) for column in columns]) for row in range(result.ntuples)]
-            rows += found
-            # By the first rows: an estimate is enough to keep batches of about a megabyte.
-            size_bytes += sum(len(row[1] or b"") for row in found[:20]) * len(found) // min(len(found), 20)
-            while len(rows) >= self._setting.most_rows or (size_bytes >= BATCH_BYTES and rows):
-                yield self._batch(rows[: self._setting.most_rows])
-                del rows[: self._setting.most_rows]
-                size_bytes = 0
-        if rows:
-            yield self._batch(rows)
+    def batches(self, fetched: Iterable[Sequence[Row]]) -> Iterator[Batch]:
+        """One for each fetch of at least one row."""
+        return map(self._batch, fetched)
 
     def _batch(self, rows: Sequence[Row]) -> Batch:
         if not self._template.columns and self._action.form in ("string", "hash") and self._rows + len(rows) > 1:
@@ -144,22 +127,22 @@ class Packer:
             )
         self._rows += len(rows)
         batch = Batch([], self._rows, rows[-1][0] or b"")
-        if self._is_plain and not self._shape.ttl and self._encode is None:
+        if not self._is_plain or self._shape.ttl or self._encode is not None:
+            self._fill(batch, rows)
+        elif self._setting.has_msetex or self._setting.in_cluster:
             self._fill_by_bucket(batch, rows)
         else:
-            self._fill(batch, rows)
+            self._fill_in_order(batch, rows)
         self._count_duplicates(batch, rows)
         return batch
 
     def _fill_by_bucket(self, batch: Batch, rows: Sequence[Row]) -> None:
         """What every row of a plain warm-up passes through: the loop that the speed depends on."""
         buckets: list[list[bytes]] = [[] for _ in range(BUCKETS)]
-        extend = [bucket.extend for bucket in buckets]
         lengths, expiries_ms = self._lengths, self._expiries_ms
         for key, value in rows:
             try:
-                bucket = crc32(key) % BUCKETS  # type: ignore[arg-type]
-                extend[bucket]((lengths[len(key)], key, lengths[len(value)], value))  # type: ignore[arg-type]
+                buckets[crc32(key) % BUCKETS] += lengths[len(key)], key, lengths[len(value)], value  # type: ignore[arg-type]
             except TypeError:
                 batch.skipped += 1
             except KeyError:
@@ -170,24 +153,43 @@ class Packer:
         if self._files:
             batch.keys += [(expiries_ms[place], key) for place, parts in enumerate(buckets) for key in parts[1::4]]
 
+    def _fill_in_order(self, batch: Batch, rows: Sequence[Row]) -> None:
+        """As above, where each key needs a command of its own."""
+        parts: list[bytes] = []
+        lengths, ends = self._lengths, self._ends
+        for key, value in rows:
+            try:
+                parts += _SET, lengths[len(key)], key, lengths[len(value)], value, ends[crc32(key) % BUCKETS]  # type: ignore[arg-type]
+            except TypeError:
+                batch.skipped += 1
+            except KeyError:
+                batch.too_large += 1
+        # So many at a time that a run which is cut short knows well what it wrote.
+        for at in range(0, len(parts), 6 * SET_KEYS):
+            some = parts[at : at + 6 * SET_KEYS]
+            size_bytes = sum(map(len, some[2::6])) + sum(map(len, some[4::6]))
+            batch.commands.append(Command(b"".join(some), len(some) // 6, 1, size_bytes))
+        if self._files:
+            batch.keys += [(self._expiries_ms[crc32(key) % BUCKETS], key) for key in parts[2::6]]
+
     def _set(self, batch: Batch, parts: list[bytes], expiry_ms: int) -> None:
         """Keys with one expiry: `parts` are header and key, header and value, of each."""
-        count, size_bytes = len(parts) // 4, sum(map(len, parts[1::2]))
-        expiry = b"\r\n$4\r\nPXAT\r\n$13\r\n%d\r\n" % expiry_ms
         if self._setting.in_cluster:
+            end = _end(expiry_ms)
             for at in range(0, len(parts), 4):
-                data = b"".join((b"*5\r\n$3\r\nSET", *parts[at : at + 4], expiry))
+                data = b"".join((_SET, *parts[at : at + 4], end))
                 size = len(parts[at + 1]) + len(parts[at + 3])
                 batch.commands.append(Command(data, 1, 1, size, slot(parts[at + 1])))
-        elif self._setting.has_msetex and count > 1 and size_bytes < SCRIPT_BYTES * 4:
-            number = b"%d" % count
-            head = b"*%d\r\n$6\r\nMSETEX\r\n$%d\r\n%b" % (2 * count + 4, len(number), number)
-            batch.commands.append(Command(b"".join((head, *parts, expiry)), 1, count, size_bytes))
-        else:
-            pieces: list[bytes] = []
-            for at in range(0, len(parts), 4):
-                pieces += (b"*5\r\n$3\r\nSET", *parts[at : at + 4], expiry)
-            batch.commands.append(Command(b"".join(pieces), count, 1, size_bytes))
+            return
+        count, size_bytes = len(parts) // 4, sum(map(len, parts[1::2]))
+        if size_bytes > MSETEX_BYTES and count > 1:
+            half = count // 2 * 4
+            self._set(batch, parts[:half], expiry_ms)
+            self._set(batch, parts[half:], expiry_ms)
+            return
+        number = b"%d" % count
+        head = b"*%d\r\n$6\r\nMSETEX\r\n$%d\r\n%b" % (2 * count + 4, len(number), number)
+        batch.commands.append(Command(b"".join((head, *parts, _end(expiry_ms))), 1, count, size_bytes))
 
     def _fill(self, batch: Batch, rows: Sequence[Row]) -> None:
         """Through the script, or one by one where rows have expiries of their own."""
@@ -274,6 +276,11 @@ class Packer:
         before = len(self._seen)
         self._seen.update(map(hash, keys))
         batch.duplicates = len(keys) - (len(self._seen) - before)
+
+
+def _end(expiry_ms: int) -> bytes:
+    """The last arguments of SET and MSETEX, and the command's end."""
+    return b"\r\n$4\r\nPXAT\r\n$13\r\n%d\r\n" % expiry_ms
 
 
 def filing(index: bytes, keys: Sequence[tuple[int, bytes]], latest_ms: int) -> list[Command]:

@@ -23,7 +23,7 @@ from dbtune.servers.redis.errors import translated
 from dbtune.servers.redis.pace import Pace
 from dbtune.servers.redis.packing import BATCH_ROWS, Packer, Setting
 from dbtune.servers.redis.room import room_of
-from dbtune.servers.redis.rows import Rows, ahead
+from dbtune.servers.redis.rows import Loader, Rows, ahead
 from dbtune.servers.redis.session import has_other_servers, is_cluster, server_time
 from dbtune.servers.redis.source import CURSOR, Source, opened_source
 from dbtune.servers.redis.warm_run import Run, kept_under, translated_error
@@ -51,16 +51,16 @@ def warm(
     setting = _setting(client, action, pace)
     with opened_source(connection, action) as source:
         rows = Rows(connection, CURSOR, setting.most_rows, f"reading the rows of {action.key}")
-        try:
-            checkpoint = Checkpoint(client, action, setting) if resumable else None
-            rows_before = _resumed(checkpoint, rows, source)
-            packer = Packer(action, source, setting, rows_before)
-            room = room_of(client, source.rows_expected) if pace.careful and not setting.in_cluster else None
-            run = Run(action, client, setting, packer.latest_ms, pace, progress, checkpoint, rows_before, room)
-            with ahead(lambda: packer.batches(rows), rows.stopped) as batches:
-                run.warm(batches)
-        finally:
-            rows.settle()
+        checkpoint = Checkpoint(client, action, setting) if resumable else None
+        rows_before = _resumed(checkpoint, rows, source)
+        packer, loader = Packer(action, source, setting, rows_before), Loader(connection)
+        room = room_of(client, source.rows_expected) if pace.careful and not setting.in_cluster else None
+        run = Run(action, client, setting, packer.latest_ms, pace, progress, checkpoint, rows_before, room)
+        with (
+            ahead(rows, rows.stopped, rows.cancel) as fetched,
+            ahead(packer.batches(map(loader.rows, fetched)), rows.stopped, rows.cancel) as batches,
+        ):
+            run.warm(batches)
     return run.ledger()
 
 
