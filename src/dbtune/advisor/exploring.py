@@ -66,5 +66,5 @@ def _used(states: States, number: int, mask: Mask) -> tuple[float, Mask] | None:
     """A term's cost and the candidates of its plan, where it has any and they make it cheaper."""
     price = states.prices.price(number, mask)
     used = price.used & ~states.prices.existing
-    is_cheaper = price.cost < states.before.prices[number].cost * (1 - LEAST_GAIN)
+    is_cheaper = price.felt < states.before.prices[number].felt * (1 - LEAST_GAIN)
     return (price.cost, used) if used and is_cheaper else None

@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dbtune.advisor.cached import Cache
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.what_if import StatementCost, WhatIf
 
@@ -40,33 +41,40 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The planner's cost of one call, and which indexes of the mask its plan uses."""
+    """The planner's cost of one call, and which indexes of the mask its plan uses.
+
+    `felt` is what the plan costs where pages lie in memory (advisor.cached): the planner chooses by `cost`, and is
+    foreseen by it; what it chose is judged by `felt`.
+    """
 
     cost: float
     used: Mask
+    felt: float
 
 
 @dataclass(slots=True)
 class _Known:
     """The answers for one term: for each set asked, what it cost. `reach` are the indexes that could matter to it.
 
-    `plans` are the different plans, each by its cost and the indexes it uses, the cheapest first; `useful` are all of
-    those indexes together.
+    `plans` are the different plans, each by its cost, the indexes it uses and how it is felt, the cheapest first;
+    `useful` are all of those indexes together, `least` the best that any plan is felt to cost.
     """
 
     words: frozenset[str]
     reach: Mask
     answers: dict[Mask, Price] = field(default_factory=dict)
-    plans: list[tuple[float, Mask]] = field(default_factory=list)
+    plans: list[tuple[float, Mask, float]] = field(default_factory=list)
     useful: Mask = 0
+    least: float = math.inf
 
     def learn(self, mask: Mask, price: Price) -> None:
         self.answers[mask & self.reach] = price
-        plan = (price.cost, price.used)
+        plan = (price.cost, price.used, price.felt)
         place = bisect.bisect_left(self.plans, plan)
         if place == len(self.plans) or self.plans[place] != plan:
             self.plans.insert(place, plan)
         self.useful |= price.used
+        self.least = min(self.least, price.felt)
 
     def of(self, mask: Mask) -> Price | None:
         asked = mask & self.reach
@@ -91,7 +99,7 @@ class _Known:
             return None
         return Price(*cheapest)
 
-    def cheapest(self, mask: Mask, among: Mask = -1) -> tuple[float, Mask] | None:
+    def cheapest(self, mask: Mask, among: Mask = -1) -> tuple[float, Mask, float] | None:
         """The cheapest plan known that needs nothing but `mask`, and uses some of `among`."""
         return next((plan for plan in self.plans if not plan[1] & ~mask and (among == -1 or plan[1] & among)), None)
 
@@ -100,10 +108,15 @@ class Prices:
     """Asks `what_if` about `terms` under sets of indexes; remembers every answer."""
 
     def __init__(
-        self, what_if: WhatIf, terms: Sequence[Term], droppable: Mapping[str, tuple[str, str]] | None = None
+        self,
+        what_if: WhatIf,
+        terms: Sequence[Term],
+        droppable: Mapping[str, tuple[str, str]] | None = None,
+        cache: Cache | None = None,
     ) -> None:
         """`droppable` are existing indexes by their quoted names, with their tables."""
         self._what_if = what_if
+        self._cache = cache
         self.terms = tuple(terms)
         self._droppable = dict(droppable or {})
         self._members: list[IndexDefinition | str] = list(self._droppable)
@@ -112,7 +125,8 @@ class Prices:
         self._known = [_Known(words_of(term.sql), 0) for term in self.terms]
         for term, known in zip(self.terms, self._known, strict=True):
             known.reach = sum(self._bit_of[name] for name, table in self._droppable.items() if table in term.tables)
-        self.asked = 0
+        self.effort = 0
+        """Questions so far, each as large as the join it plans: the same on every machine, where time is not."""
 
     def extend(self, candidates: Iterable[IndexDefinition]) -> Mask:
         """Makes more candidates known; answers that were given stay true, as none of these was there."""
@@ -171,23 +185,25 @@ class Prices:
         alone = known.cheapest(mask, add)
         bare = known.answers.get(self.existing & known.reach)
         if bare is None or alone is None:
-            return now.cost
-        together = now.cost * min(alone[0] / bare.cost, 1.0) if bare.cost else now.cost
-        return max(known.plans[0][0], min(now.cost, alone[0], together))
+            return now.felt
+        together = now.felt * min(alone[2] / bare.felt, 1.0) if bare.felt else now.felt
+        return max(known.least, min(now.felt, alone[2], together))
 
     def _ask(self, terms: Sequence[int], mask: Mask) -> Iterator[Price]:
         # Only what matters to one of them is switched on: each index more is one more for the planner to look at.
         matters = 0
         for term in terms:
             matters |= self._known[term].reach
-        self.asked += len(terms)
+        self.effort += sum(1 + len(self.terms[term].tables) for term in terms)
         answers = self._what_if.costs(
             [self.terms[term].sql for term in terms],
             active=self.candidates(mask & matters),
             dropped=[name for name in self._droppable if not mask & self._bit_of[name]],
         )
         for term, answer in zip(terms, answers, strict=True):
-            price = Price(answer.total if answer.total is not None else math.inf, self._mask_of(answer))
+            cost = answer.total if answer.total is not None else math.inf
+            felt = self._cache.cost(answer.plan) if self._cache is not None and answer.plan else cost
+            price = Price(cost, self._mask_of(answer), felt)
             self._known[term].learn(mask, price)
             yield price
 

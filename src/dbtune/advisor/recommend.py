@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from dbtune.advisor.advice import Drop, Recommendation, Served
 from dbtune.advisor.analysis import Analysis
+from dbtune.advisor.cached import Cache
 from dbtune.advisor.candidates import Proposal
 from dbtune.advisor.drops import Present, find_drops
 from dbtune.advisor.exploring import explore
@@ -46,8 +47,8 @@ class Recommended:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that the advice depends on. `is_late(0.4)` says that this share of the time is over: the search ends early,
-    with the best answer so far.
+    """All that the advice depends on. The search ends early, with the best answer so far, after `most_effort` (see
+    Prices), and where `is_late(0.4)` says that this share of the time is over.
     """
 
     analyses: Sequence[Analysis]
@@ -55,6 +56,7 @@ class Question:
     source: Source
     limits: Limits = NO_LIMITS
     is_late: Callable[[float], bool] = lambda _share: False
+    most_effort: float = math.inf
 
 
 @dataclass(slots=True)
@@ -79,16 +81,21 @@ class _Field:
 def recommend(question: Question, progress: Progress = silent) -> Recommended:
     """The best set of indexes within the limits."""
     analyses, what_if = question.analyses, question.what_if
-    field = _Field(question, States(Prices(what_if, _terms(analyses, what_if), _droppable(what_if)), question.limits))
+    prices = _prices(question)
+    field = _Field(question, States(prices, question.limits))
+
+    def is_over(share: float) -> bool:
+        return prices.effort > share * question.most_effort or question.is_late(share)
+
     progress("trying every candidate", 0.1)
     allowed = field.add(_proposed(analyses))
-    atoms = explore(field.states, allowed, lambda: question.is_late(FIRST_ROUND))
+    atoms = explore(field.states, allowed, lambda: is_over(FIRST_ROUND))
     progress("merging candidates", 0.4)
     used = functools.reduce(operator.or_, atoms, 0)
     merged = field.add(relatives(field.states.prices.candidates(used)))
-    atoms |= explore(field.states, used | merged, lambda: question.is_late(SECOND_ROUND))
+    atoms |= explore(field.states, used | merged, lambda: is_over(SECOND_ROUND))
     progress("choosing", 0.6)
-    state = Search(field.states, atoms, lambda: question.is_late(1.0)).best()
+    state = Search(field.states, atoms, lambda: is_over(1.0)).best()
     chosen = {bit: field.candidates[bit] for bit in field.states.chosen(state.mask)}
     names = name_apart((one.definition for one in chosen.values()), {index.name for index in what_if.existing})
     drops, after = find_drops(field.states, state, Present(what_if.existing, names, question.source))
@@ -96,7 +103,12 @@ def recommend(question: Question, progress: Progress = silent) -> Recommended:
     made = [_recommendation(field, after, bit, names[one.definition]) for bit, one in chosen.items()]
     ranked = sorted(made, key=lambda one: (-one.benefit, one.definition.sort_key))
     notes = dict.fromkeys(note for analysis in analyses for note in analysis.proposals.notes)
-    return Recommended(tuple(ranked), drops, field.states.before.total, after.total, tuple(notes))
+    return Recommended(tuple(ranked), drops, field.states.before.cost, after.cost, tuple(notes))
+
+
+def _prices(question: Question) -> Prices:
+    what_if = question.what_if
+    return Prices(what_if, _terms(question.analyses, what_if), _droppable(what_if), Cache.of(question.source))
 
 
 def _terms(analyses: Sequence[Analysis], what_if: WhatIf) -> list[Term]:

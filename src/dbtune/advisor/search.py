@@ -81,7 +81,7 @@ class Search:
         """What could be added, one index or all that a plan uses, with the total guessed; the most promising first."""
         ranked = []
         for add in self._additions(state.mask, pool):
-            if self._states.fits(state, add):
+            if self._states.prices.served(add) and self._states.fits(state, add):
                 guessed = self._states.guessed(state, add)
                 worth = (state.total - guessed) / (max(self._states.size(add), 1) if by_size else 1)
                 if worth > 0:
@@ -210,4 +210,4 @@ class Search:
         """By a trifle of the whole, or by what nobody notices in any call."""
         if lesser.total - state.total < SMALLEST_GAIN * state.total:
             return True
-        return all(new.cost - old.cost < NOTICED for old, new in zip(state.prices, lesser.prices, strict=True))
+        return all(new.felt - old.felt < NOTICED for old, new in zip(state.prices, lesser.prices, strict=True))

@@ -31,12 +31,16 @@ class Burden:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A set of indexes: what each term then costs, the weighted sum with the indexes' own writes, bytes."""
+    """A set of indexes: what each term then costs, the weighted sum as it is felt with the indexes' own writes, bytes.
+
+    `cost` is the same sum in the planner's own costs.
+    """
 
     mask: Mask
     prices: tuple[Price, ...]
     total: float
     size_bytes: int
+    cost: float
 
 
 class States:
@@ -50,7 +54,7 @@ class States:
         self._is_written = False
         self.is_thorough = False
         first = prices.prices(range(len(prices.terms)), prices.existing)
-        self.before = State(prices.existing, tuple(first), self._sum(first, 0), 0)
+        self.before = State(prices.existing, tuple(first), self._sum(first, 0), 0, self._planned(first, 0))
 
     def extend(self, burdens: Mapping[IndexDefinition, Burden]) -> Mask:
         """More candidates; those that no limit would ever let in are left out of the mask."""
@@ -97,7 +101,7 @@ class States:
         prices = list(state.prices)
         for number, price in zip(changed, self.prices.prices(changed, mask), strict=True):
             prices[number] = price
-        return State(mask, tuple(prices), self._sum(prices, mask), self.size(mask))
+        return State(mask, tuple(prices), self._sum(prices, mask), self.size(mask), self._planned(prices, mask))
 
     def guessed(self, state: State, add: Mask) -> float:
         """What the total may be with more indexes, without asking."""
@@ -105,7 +109,7 @@ class States:
         gain = 0.0
         for number in self.prices.served(add):
             now = state.prices[number]
-            gain += self.prices.terms[number].weight * (now.cost - self.prices.guess(number, now, add, mask))
+            gain += self.prices.terms[number].weight * (now.felt - self.prices.guess(number, now, add, mask))
         return state.total - gain + self._writes(add & ~state.mask)
 
     def fits(self, state: State, add: Mask = 0) -> bool:
@@ -125,6 +129,10 @@ class States:
         return definition.schema, definition.table
 
     def _sum(self, prices: Sequence[Price], mask: Mask) -> float:
+        read = sum(term.weight * price.felt for term, price in zip(self.prices.terms, prices, strict=True))
+        return read + self._writes(mask)
+
+    def _planned(self, prices: Sequence[Price], mask: Mask) -> float:
         read = sum(term.weight * price.cost for term, price in zip(self.prices.terms, prices, strict=True))
         return read + self._writes(mask)
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dbtune.advisor.analysis import Analysis
+from dbtune.advisor.cached import bytes_of, number_of
 from dbtune.advisor.source import Counters, Source
 from dbtune.advisor.what_if import Candidate
 from dbtune.advisor.workload import Statement
-from dbtune.core.units import parse_size
 
 _OPERATORS_A_LEVEL = 50
 _COMPLETE = ("pg_stat_statements",)
@@ -126,28 +126,9 @@ def _cost(candidate: Candidate, writes: TableWrites | None, settings: Mapping[st
     if writes is None or candidate.size_bytes is None:
         return 0.0
     levels = (candidate.height or 0) + 1
-    processor = levels * _OPERATORS_A_LEVEL * _number(settings, "cpu_operator_cost", 0.0025)
-    processor += _number(settings, "cpu_index_tuple_cost", 0.005)
-    cache = _bytes(settings.get("effective_cache_size"), 4 << 30)
+    processor = levels * _OPERATORS_A_LEVEL * number_of(settings, "cpu_operator_cost", 0.0025)
+    processor += number_of(settings, "cpu_index_tuple_cost", 0.005)
+    cache = bytes_of(settings.get("effective_cache_size"), 4 << 30)
     missed = max(1 - cache / candidate.size_bytes, 0.0) if candidate.size_bytes else 0.0
-    each = processor + missed * _number(settings, "random_page_cost", 4.0)
+    each = processor + missed * number_of(settings, "random_page_cost", 4.0)
     return each * writes.entries(candidate.definition.columns)
-
-
-def _number(settings: Mapping[str, str], name: str, otherwise: float) -> float:
-    try:
-        return float(settings[name])
-    except (KeyError, ValueError):
-        return otherwise
-
-
-def _bytes(text: str | None, otherwise: int) -> int:
-    """A size as `show` prints it, or in blocks of 8 kB as pg_settings does."""
-    if text is None:
-        return otherwise
-    if text.isdigit():
-        return int(text) * 8192
-    try:
-        return int(parse_size(text))
-    except ValueError:
-        return otherwise

@@ -6,129 +6,231 @@ For a server that may be changed. Everything that was built is dropped again; st
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from statistics import median
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dbtune.advisor.advice import Advice, Recommendation, Rejected
+from dbtune.advisor.advice import Advice, Drop, Recommendation, Rejected
+from dbtune.app.advise_timings import Runnable, Timed, Timings
 from dbtune.core.errors import Refused
 from dbtune.core.progress import Progress
 from dbtune.core.units import format_duration
 
 if TYPE_CHECKING:
-    from dbtune.servers.postgres.trial import Trial
+    from dbtune.servers.postgres.trial import Name, Trial
 
 SLOWER = 1.10
 """A statement that takes this much longer than before is harmed."""
 FASTER = 0.95
-"""An index none of whose statements takes less than this share of its time before has not helped."""
-_NOISE_S = 0.002
+"""An index without which none of its statements takes this much longer has not helped."""
+NOISE_S = 0.002
 """Differences below this are not told from noise."""
-RUNS = 3
+LONGEST = 4.0
+"""Deciding takes no longer than so many times what running everything once, without and with the indexes, took."""
+_LEAST_S = 30.0
+_HARM = "it made a statement slower"
+
+_Times = dict[str, Timed]
 
 
-@dataclass(frozen=True, slots=True)
-class _Timed:
-    """Median seconds of some runs, and the indexes that the plan uses."""
-
-    seconds: float
-    indexes: frozenset[str]
-
-
-_Times = dict[str, _Timed]
-
-
-def measured(dsn: str, advice: Advice, texts: Mapping[str, str], timeout_s: float, progress: Progress) -> Advice:
+def measured(
+    dsn: str, advice: Advice, statements: Mapping[str, Runnable], timeout_s: float, progress: Progress
+) -> Advice:
     """The advice less what did not stand the trial, with the times of its statements.
 
-    `texts` are statements without parameters, by the text under which the advice knows them. Raises Refused where none
-    of them can be run, and what the server raises; the indexes are dropped then too.
+    `statements` by the text under which the advice knows them. Raises Refused where none of them can be run, and what
+    the server raises; the indexes are dropped then too.
     """
     from dbtune.servers.postgres.trial import open_trial
 
     with open_trial(dsn, timeout_s) as trial, contextlib.ExitStack() as built:
-        before = _times(trial, texts, progress, "without the indexes")
+        start = time.monotonic()
+        timings = Timings(trial, statements)
+        before = timings.before(progress)
         if not before:
             raise Refused(
                 "there is nothing to measure: no statement of the workload can be run as it stands",
                 hint="give statements with their values: --queries FILE",
             )
-        for number, one in enumerate(advice.recommendations):
-            progress(f"building {one.name}", number / len(advice.recommendations))
-            built.callback(trial.drop, one.definition.schema, one.name)
-            trial.build(one.definition.ddl(name=one.name))
-        kept, rejected, after = _tried(trial, advice.recommendations, texts, before, progress)
-    skipped = len(texts) - len(before)
+        candidates, failed = _built(trial, advice.recommendations, built, progress)
+        timings.every = frozenset(candidates)
+        progress("running the statements with the indexes")
+        timings.under(before)
+        end = time.monotonic() + max(LONGEST * (time.monotonic() - start), _LEAST_S)
+        court = _Court(timings, before, candidates, progress, lambda: time.monotonic() > end)
+        kept = court.judge()
+        drops = court.harmless(advice.drops)
+        after = timings.under(before, court.gone, to_the_end=True)
+        bare = {query: timings.bare(query) for query in before}
+    skipped = len(statements) - len(before)
     notes = [f"{skipped} statements write or cannot be run, and were not measured"] if skipped else []
     return replace(
         advice,
-        recommendations=tuple(_with_times(one, before, after) for one in kept),
-        rejected=rejected,
-        notes=(*advice.notes, *notes),
+        recommendations=tuple(_with_times(one, bare, after) for one in kept),
+        rejected=(*failed, *court.rejected),
+        drops=drops,
+        notes=(*advice.notes, *notes, _sum(statements, bare, after)),
     )
 
 
-def _tried(
-    trial: Trial,
-    recommendations: Iterable[Recommendation],
-    texts: Mapping[str, str],
-    before: _Times,
-    progress: Progress,
-) -> tuple[list[Recommendation], tuple[Rejected, ...], _Times]:
-    """Takes away one after the other what does not stand the trial, until the rest does."""
-    kept, rejected = list(recommendations), list[Rejected]()
-    runnable = {query: texts[query] for query in before}
-    after = _times(trial, runnable, progress, "with the indexes")
-    while (fault := next(_faults(kept, before, after), None)) is not None:
-        one, reason = fault
-        trial.drop(one.definition.schema, one.name)
-        kept.remove(one)
-        rejected.append(Rejected(one.definition, one.name, reason))
-        touched = {query: runnable[query] for query, timed in after.items() if one.name in timed.indexes}
-        after |= _times(trial, touched, progress, f"without {one.name}")
-    return kept, tuple(rejected), after
+def _built(
+    trial: Trial, recommendations: Sequence[Recommendation], undo: contextlib.ExitStack, progress: Progress
+) -> tuple[dict[Name, Recommendation], list[Rejected]]:
+    """Those that can be built; each is dropped by `undo`."""
+    found: dict[Name, Recommendation] = {}
+    failed = []
+    for number, one in enumerate(recommendations):
+        progress(f"building {one.name}", number / len(recommendations))
+        undo.callback(trial.drop, one.definition.schema, one.name)
+        reason = trial.build(one.definition.ddl(name=one.name))
+        if reason is None:
+            found[one.definition.schema, one.name] = one
+        else:
+            failed.append(Rejected(one.definition, one.name, reason))
+    return found, failed
 
 
-def _times(trial: Trial, texts: Mapping[str, str], progress: Progress, when: str) -> _Times:
-    """Those that a reader can run."""
-    found = {}
-    for number, (query, text) in enumerate(texts.items()):
-        progress(f"running the statements {when}", number / len(texts))
-        runs = trial.time(text, RUNS)
-        if runs:
-            found[query] = _Timed(median(run.seconds for run in runs), trial.indexes(text))
-    return found
+@dataclass(slots=True)
+class _Court:
+    """Takes away one after the other what does not stand the trial, and gives back what would stand it then.
 
-
-def _faults(kept: Iterable[Recommendation], before: _Times, after: _Times) -> Iterator[tuple[Recommendation, str]]:
-    """The worst first: an index that slows a statement, one that no plan uses, one whose statements gained nothing.
-
-    Of several indexes in a plan that became slower, the one that promised least goes first.
+    `gone` are the indexes taken away so far, with the reasons.
     """
-    least_first = sorted(kept, key=lambda one: (one.benefit, one.name))
-    harmed = {
-        query: timed
-        for query, timed in after.items()
-        if timed.seconds > before[query].seconds * SLOWER and timed.seconds - before[query].seconds > _NOISE_S
-    }
-    for one in least_first:
-        for query, timed in harmed.items():
-            if one.name in timed.indexes:
-                was, now = format_duration(before[query].seconds), format_duration(timed.seconds)
-                yield one, f"it made a statement slower, {was} before and {now} with it: {query[:80]}"
-    for one in least_first:
-        users = [query for query, timed in after.items() if one.name in timed.indexes]
-        if not users:
-            yield one, "built, no plan uses it"
-        elif all(after[query].seconds > before[query].seconds * FASTER for query in users):
-            yield one, "its statements were no faster with it"
+
+    timings: Timings
+    before: Mapping[str, Timed]
+    candidates: Mapping[Name, Recommendation]
+    progress: Progress
+    is_late: Callable[[], bool]
+    gone: dict[Name, str] = field(default_factory=dict)
+    _given_back: set[Name] = field(default_factory=set)
+
+    def judge(self) -> list[Recommendation]:
+        """Those that stay, in the order in which they were advised."""
+        while self._finds_harmful() or self._finds_useless() or self._gives_back():
+            self.progress(f"{len(self.candidates) - len(self.gone)} of {len(self.candidates)} indexes stand the trial")
+        return [one for name, one in self.candidates.items() if name not in self.gone]
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        return [
+            Rejected(self.candidates[name].definition, self.candidates[name].name, reason)
+            for name, reason in self.gone.items()
+        ]
+
+    def harmless(self, drops: Iterable[Drop]) -> tuple[Drop, ...]:
+        """Those without which no statement is harmed either."""
+        kept: list[Drop] = []
+        for drop in drops:
+            gone = {*self.gone, *((one.schema, one.name) for one in kept), (drop.schema, drop.name)}
+            if self.is_late() or next(self._harmed(gone), None) is None:
+                kept.append(drop)
+        return tuple(kept)
+
+    def _finds_harmful(self) -> bool:
+        """Takes away what harms the statement that lost most. Whether there was one."""
+        harmed = list(self._harmed(self.gone))
+        if not harmed:
+            return False
+        query, was, now = max(
+            harmed, key=lambda one: (self._weight(one[0]) * (one[2].seconds - one[1].seconds), one[0])
+        )
+        reason = (
+            f"{_HARM}, {format_duration(was.seconds)} before and {format_duration(now.seconds)} with it: {query[:80]}"
+        )
+        self.gone |= dict.fromkeys(sorted(self._remedy(query, now)), reason)
+        return True
+
+    def _remedy(self, query: str, now: Timed) -> frozenset[Name]:
+        """Of the plan's indexes the one that cures it and costs the others least; all of them if none does."""
+        mine = now.indexes & self._left()
+        best = (self._score(mine), mine) if not self.is_late() else None
+        for name in sorted(mine) if best is not None and len(mine) > 1 else ():
+            score = self._score(frozenset((name,)))
+            if best is None or score < best[0]:
+                best = (score, frozenset((name,)))
+        return mine if best is None else best[1]
+
+    def _score(self, taken: Collection[Name]) -> tuple[int, float]:
+        """How many statements are harmed without these too, and how long all take."""
+        times = self.timings.under(self.before, {*self.gone, *taken})
+        harmed = sum(self._is_slower(timed, self.timings.bare(query)) for query, timed in times.items())
+        return harmed, self._total(times)
+
+    def _finds_useless(self) -> bool:
+        """Takes away what no plan uses, or whose statements are as fast without it. Whether there was one."""
+        now = self.timings.under(self.before, self.gone)
+        for name in sorted(self._left(), key=lambda one: (self.candidates[one].benefit, one)):
+            users = [query for query, timed in now.items() if name in timed.indexes]
+            if not users:
+                self.gone[name] = "built, no plan uses it"
+                return True
+            if self.is_late():
+                continue
+            without = self.timings.under(users, {*self.gone, name})
+            if all(self._is_as_fast(without[query], now[query]) for query in users if query in without):
+                self.gone[name] = "its statements were no faster with it"
+                return True
+        return False
+
+    def _gives_back(self) -> bool:
+        """One that had to go for a statement which another one harmed: with that gone too it may be welcome."""
+        for name in [] if self.is_late() else list(self.gone):
+            if name in self._given_back or not self.gone[name].startswith(_HARM):
+                continue
+            rest = {other: reason for other, reason in self.gone.items() if other != name}
+            now, with_it = (self.timings.under(self.before, gone) for gone in (self.gone, rest))
+            is_welcome = self._total(with_it) < self._total(now) * FASTER
+            if is_welcome and next(self._harmed(rest), None) is None:
+                self.gone = rest
+                self._given_back.add(name)
+                return True
+        return False
+
+    def _harmed(self, gone: Collection[Name]) -> Iterator[tuple[str, Timed, Timed]]:
+        """Statements that are slower than without any index, once more timed in turns with that."""
+        for query, found in self.timings.under(self.before, gone).items():
+            bare, timed = self.timings.bare(query), found
+            if timed.is_cut and not self._is_slower(timed, bare):
+                timed = self.timings.under((query,), gone, to_the_end=True)[query]
+            if not self._is_slower(timed, bare):
+                continue
+            pair = None if timed.is_cut else self.timings.paired(query, gone)
+            if timed.is_cut:
+                yield query, bare, timed
+            elif pair is not None and self._is_slower(pair[1], pair[0]):
+                yield query, *pair
+
+    def _left(self) -> frozenset[Name]:
+        return frozenset(self.candidates.keys() - self.gone.keys())
+
+    def _total(self, times: Mapping[str, Timed]) -> float:
+        return sum(self._weight(query) * timed.seconds for query, timed in times.items())
+
+    def _weight(self, query: str) -> float:
+        return self.timings.statements[query].weight
+
+    @staticmethod
+    def _is_slower(timed: Timed, than: Timed) -> bool:
+        return timed.seconds > than.seconds * SLOWER and timed.seconds - than.seconds > NOISE_S
+
+    @staticmethod
+    def _is_as_fast(without: Timed, now: Timed) -> bool:
+        return without.seconds * FASTER <= now.seconds or without.seconds - now.seconds < NOISE_S / 2
 
 
-def _with_times(one: Recommendation, before: _Times, after: _Times) -> Recommendation:
+def _sum(statements: Mapping[str, Runnable], before: Mapping[str, Timed], after: Mapping[str, Timed]) -> str:
+    was, now = (
+        sum(statements[query].weight * timed.seconds for query, timed in times.items()) for times in (before, after)
+    )
+    return f"measured: {format_duration(was)} for the statements as they are, {format_duration(now)} with the indexes"
+
+
+def _with_times(one: Recommendation, before: Mapping[str, Timed], after: Mapping[str, Timed]) -> Recommendation:
     served = tuple(
         replace(each, before_s=before[each.query].seconds, after_s=after[each.query].seconds)
-        if each.query in after
+        if each.query in before and each.query in after
         else each
         for each in one.queries
     )

@@ -1,18 +1,26 @@
-"""Indexes built for a trial, and statements timed with them: on a server that may be changed."""
+"""Indexes built for a trial, and statements timed with them and without: on a server that may be changed.
+
+"Without" is a transaction that drops some of them, runs the statement, and is rolled back: nothing has to be built
+again, and no other privilege is needed than the owner's.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from dbtune.core.errors import ChangeFailed
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.session import UNBOUNDED, Connection, Limits, connect
+
+Name = tuple[str, str]
+"""Schema and name of an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,46 +31,82 @@ class Run:
     timed_out: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """How a statement would be run: `shape` is equal for equal plans; schema and name of each index in it."""
+
+    shape: str
+    indexes: frozenset[Name]
+
+
 class Trial:
-    """`time` reads only, whatever the statement is; `build` and `drop` change the server."""
+    """`time` and `planned` read only, whatever the statement is; `build` and `drop` change the server."""
 
     def __init__(self, reader: Connection, builder: Connection, timeout_s: float) -> None:
         self._reader = reader
         self._builder = builder
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
-    def time(self, text: str, runs: int) -> list[Run]:
-        """None where it cannot be run by a reader; after one that was ended at the limit there is no second."""
-        found: list[Run] = []
-        for _ in range(runs):
-            start = time.perf_counter()
-            try:
-                self._reader.execute(text.encode()).fetchall()
-            except psycopg.errors.QueryCanceled:
-                return [Run(self._timeout_s, timed_out=True)]
-            except psycopg.OperationalError:
-                raise
-            except psycopg.Error:
-                return []
-            found.append(Run(time.perf_counter() - start))
-        return found
+    def time(self, text: str, without: Collection[Name] = (), *, limit_s: float | None = None) -> Run | None:
+        """None where it cannot be run by a reader. `limit_s` ends it sooner than the trial's own limit does."""
+        limit_s = min(limit_s or self.timeout_s, self.timeout_s)
+        try:
+            with self._lacking(without):
+                self._reader.execute(
+                    "/* dbtune */ select set_config('statement_timeout', %s, true)", (f"{int(limit_s * 1000) + 1}ms",)
+                )
+                # What a dropped index has made the session forget is read again before the clock runs.
+                self._reader.cursor(binary=True).execute(f"/* dbtune */ explain {text}".encode())
+                start = time.perf_counter()
+                # Binary forces the extended protocol: one statement, whatever is in the text.
+                self._reader.cursor(binary=True).execute(text.encode())
+                return Run(time.perf_counter() - start)
+        except psycopg.errors.QueryCanceled:
+            return Run(limit_s, timed_out=True)
+        except psycopg.Error as error:
+            if self._reader.closed or self._reader.broken or isinstance(error, psycopg.errors.LockNotAvailable):
+                with translated("timing a statement of the workload"):
+                    raise
+            return None
 
-    def indexes(self, text: str) -> frozenset[str]:
-        """The names of those that the plan uses."""
-        with translated("planning a statement of the workload"):
-            row = self._reader.execute(f"/* dbtune */ explain (format json) {text}".encode()).fetchone()
+    def planned(self, text: str, without: Collection[Name] = ()) -> Planned | None:
+        """None where it cannot be planned."""
+        query = f"/* dbtune */ explain (verbose, costs off, format json) {text}"
+        try:
+            with self._lacking(without):
+                row = self._reader.cursor().execute(query.encode()).fetchone()
+        except psycopg.Error:
+            if self._reader.closed or self._reader.broken:
+                with translated("planning a statement of the workload"):
+                    raise
+            return None
         document: Any = row[0] if row else [{"Plan": {}}]
-        return frozenset(_index_names(document[0]["Plan"]))
+        return Planned(str(document[0]["Plan"]), frozenset(_indexes(document[0]["Plan"])))
 
-    def build(self, ddl: str) -> None:
-        """Blocks writers of the table meanwhile: the server is disposable."""
-        with translated("building an advised index"):
-            self._builder.execute(f"/* dbtune */ {ddl}".encode())
+    def build(self, ddl: str) -> str | None:
+        """Why it could not be built. Blocks writers of the table meanwhile: the server is disposable."""
+        try:
+            with translated("building an advised index"):
+                self._builder.execute(f"/* dbtune */ {ddl}".encode())
+        except ChangeFailed as failure:
+            return failure.message
+        return None
 
     def drop(self, schema: str, name: str) -> None:
         """What is gone already is no error."""
         with translated(f"dropping the index {name}"):
             self._builder.execute(sql.SQL("drop index if exists {}").format(sql.Identifier(schema, name)))
+
+    @contextlib.contextmanager
+    def _lacking(self, names: Collection[Name]) -> Iterator[None]:
+        """A transaction that only reads, once it has dropped these indexes; they are there again afterwards."""
+        with self._reader.transaction(force_rollback=True):
+            if names:
+                self._reader.execute("set transaction read write")
+                for name in sorted(names):
+                    self._reader.execute(sql.SQL("drop index {}").format(sql.Identifier(*name)))
+            self._reader.execute("set transaction read only")
+            yield
 
 
 @contextlib.contextmanager
@@ -75,10 +119,12 @@ def open_trial(dsn: str, timeout_s: float) -> Iterator[Trial]:
         yield Trial(reader, builder, timeout_s)
 
 
-def _index_names(node: Mapping[str, Any]) -> Iterator[str]:
-    waiting = [node]
+def _indexes(node: Mapping[str, Any]) -> Iterator[Name]:
+    """A bitmap index scan names no schema: its index lies where the table above it does."""
+    waiting = [(node, "")]
     while waiting:
-        one = waiting.pop()
+        one, above = waiting.pop()
+        schema = str(one.get("Schema", above))
         if "Index Name" in one:
-            yield str(one["Index Name"])
-        waiting.extend(one.get("Plans", ()))
+            yield schema, str(one["Index Name"])
+        waiting.extend((child, schema) for child in one.get("Plans", ()))
