@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 import redis
 import yaml
-from topologies import Cluster, plain_server, wait_for
+from topologies import Cluster, Sentinel, plain_server, wait_for
 
 
 @contextmanager
@@ -141,13 +142,110 @@ def test_a_user_with_few_rights_sees_what_he_may(dbtune: Any, server: int) -> No
     assert "pw" not in answer.out.replace("power", "")
 
 
-def test_a_whole_cluster_is_refused_with_a_word_on_what_to_name(dbtune: Any, redis_cluster: Cluster) -> None:
-    whole = redis_cluster.url.replace("redis://", "redis+cluster://")
-    for more in ([], ["--watch"]):
-        answer = dbtune.run("cache", "--redis", whole, *more)
-        assert (answer.code, "name one node at a time" in answer.err) == (3, True)
-    document = dbtune.json("cache", "--redis", redis_cluster.url, "--window", "0s").document
-    assert "one node of a cluster" in " ".join(document["notes"])
+@contextmanager
+def cluster_traffic(cluster: Cluster) -> Iterator[None]:
+    """Two hits and a miss, on whichever nodes they lie."""
+    stop = threading.Event()
+
+    def work() -> None:
+        with redis.RedisCluster.from_url(cluster.url) as client:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                client.get(f"rec:content:{number % 300}:full")
+                client.get(f"rec:content:{(number * 7) % 300}:full")
+                client.get(f"auth:user:{number % 50}")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture
+def filled_cluster(redis_cluster: Cluster) -> Cluster:
+    with redis.RedisCluster.from_url(redis_cluster.url) as client:
+        for number in range(300):
+            client.set(f"rec:content:{number}:full", "x" * 200, ex=3600)
+        client.set("huge", "z" * 500_000)
+    return redis_cluster
+
+
+def test_a_cluster_is_looked_at_as_a_whole_from_any_of_its_nodes(dbtune: Any, filled_cluster: Cluster) -> None:
+    with cluster_traffic(filled_cluster):
+        answer = dbtune.json("cache", "--redis", filled_cluster.urls[1], "--window", "1s")
+    document = answer.document
+    assert answer.code == 0, answer
+    assert document["hit_rate"] == pytest.approx(2 / 3, abs=0.02)
+    assert document["keys"] == document["sampled"] == 301
+    prefixes = {row["prefix"]: row["keys"] for row in document["prefixes"]}
+    assert prefixes == {"rec:content:*:full": 300, "huge": 1}
+    assert [one["key"] for one in document["biggest_keys"]] == ["huge"]
+    assert document["ttl_histogram"][-1]["keys"] == 1
+    nodes = document["nodes"]
+    assert [node["target"] for node in nodes] == [f"127.0.0.1:{port}/0" for port in sorted(filled_cluster.ports)]
+    assert sum(node["keys"] for node in nodes) == 301
+    assert all(80 < node["keys"] < 120 and 0.5 < node["hit_rate"] < 0.8 for node in nodes)
+    used = [node["memory"]["used_bytes"] for node in nodes]
+    assert document["memory"]["used_bytes"] == sum(used)
+    got = next(one for one in document["commands"] if one["command"] == "get")
+    assert got["calls"] == pytest.approx(document["window"]["commands"], rel=0.2)
+    # No node has a limit: that is said once, of the cluster.
+    unbounded = [finding for finding in document["findings"] if finding["code"] == "RD001"]
+    assert [finding["object"] for finding in unbounded] == [document["target"]]
+
+
+def test_what_is_so_on_one_node_of_a_cluster_is_said_of_that_node(dbtune: Any, filled_cluster: Cluster) -> None:
+    odd = filled_cluster.ports[2]
+    with contextlib.ExitStack() as stack:
+        for port in filled_cluster.ports:
+            client = stack.enter_context(redis.Redis(port=port))
+            client.config_set("maxmemory", 0 if port == odd else 1 << 30)
+        answer = dbtune.json(
+            "cache", "--redis", filled_cluster.url.replace("redis://", "redis+cluster://"), "--window", "0s"
+        )
+        unbounded = [finding for finding in answer.document["findings"] if finding["code"] == "RD001"]
+        assert [finding["object"] for finding in unbounded] == [f"127.0.0.1:{odd}/0"]
+        assert answer.document["memory"]["limit_bytes"] == 0
+        text = dbtune.run("cache", "--redis", filled_cluster.url, "--window", "0s").out
+        assert "Nodes" in text
+        assert all(f"127.0.0.1:{port}" in text for port in filled_cluster.ports)
+        for port in filled_cluster.ports:
+            redis.Redis(port=port).config_set("maxmemory", 0)
+
+
+def test_watching_a_cluster_adds_its_nodes_up_and_waits_for_one_that_is_gone(
+    dbtune: Any, filled_cluster: Cluster
+) -> None:
+    with cluster_traffic(filled_cluster):
+        answer = dbtune.run(
+            "cache", "--redis", filled_cluster.url, "--watch", "--every", "300ms", "--times", "2", "--format", "json"
+        )
+    _, second = map(json.loads, answer.out.splitlines())
+    assert second["hit_rate"] == pytest.approx(2 / 3, abs=0.05)
+    assert (second["keys"], second["note"]) == (301, None)
+
+
+def test_the_primary_behind_a_sentinel_is_looked_at(dbtune: Any, redis_sentinel: Sentinel) -> None:
+    with redis.Redis(port=redis_sentinel.primary) as client:
+        client.set("rec:1", "x")
+    sentinel = f"redis+sentinel://127.0.0.1:{redis_sentinel.port}/{redis_sentinel.service}/0"
+    answer = dbtune.json("cache", "--redis", sentinel, "--window", "200ms")
+    assert (answer.code, answer.document["keys"], answer.document["nodes"]) == (0, 1, [])
+    assert answer.document["target"] == f"{redis_sentinel.service}/0, by sentinel 127.0.0.1:{redis_sentinel.port}"
+    process = dbtune.start(
+        "cache", "--redis", sentinel, "--watch", "--every", "200ms", "--format", "json", "--times", "150"
+    )
+    assert json.loads(process.stdout.readline())["hit_rate"] is None
+    redis_sentinel.client().execute_command("SENTINEL", "FAILOVER", redis_sentinel.service)  # type: ignore[no-untyped-call]
+    with redis.Redis(port=redis_sentinel.replica) as new:
+        wait_for(lambda: new.info("replication")["role"] == "master", "it takes over")
+        wait_for(lambda: any(row["name"] == "dbtune" for row in new.client_list()), "it is watched")
+    process.terminate()
+    assert dbtune.end(process).code == 0
 
 
 def test_watch_prints_a_line_for_each_look_and_ends(dbtune: Any, server: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dbtune.app.cache_cluster import joined, judged, watched_together
 from dbtune.checks.cache_survey import CacheSurvey, Info, Sample, Unseen, Window
 from dbtune.checks.check import Audited, checks
 from dbtune.core.cache_report import (
@@ -14,14 +17,16 @@ from dbtune.core.cache_report import (
     CommandTimes,
     Heavy,
     Memory,
+    NodeUse,
     PrefixUse,
     Traffic,
     histogram,
     percentile,
 )
+from dbtune.core.errors import Unreachable
 from dbtune.core.findings import SEVERITIES, Finding, Unexamined
 from dbtune.core.progress import Progress
-from dbtune.servers.redis.watching import Histogram, Watch, between, counters, refuse_cluster, watched
+from dbtune.servers.redis.watching import Histogram, Watch, added, between, counters, watched
 
 MOST_PREFIXES = 30
 MOST_COMMANDS = 12
@@ -36,41 +41,108 @@ class Look:
     monitor_s: float = 0.0
 
 
-def look_at_cache(url: str, look: Look, progress: Progress) -> CacheReport:
-    """Changes nothing. Raises TargetError when the server cannot be talked to; whatever is smaller is `skipped`."""
-    from dbtune.servers.redis.survey import opened_survey
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One server after the window. `commands` are others', `times` those of the window."""
 
-    refuse_cluster(url)
+    survey: CacheSurvey
+    commands: float
+    times: Mapping[str, Histogram] | Unseen
+    watch: Watch
+
+
+def look_at_cache(url: str, look: Look, progress: Progress) -> CacheReport:
+    """Of a server, or of all primaries of the cluster that it is a node of.
+
+    Changes nothing. Raises TargetError when nobody can be talked to; whatever is smaller is `skipped`.
+    """
+    from dbtune.servers.redis.nodes import node_urls
+    from dbtune.servers.redis.session import describe_target
+
     started_at, clock = datetime.now(UTC), time.monotonic()
-    with opened_survey(url) as survey, counters(url) as counter, watched(url, monitor_s=look.monitor_s) as watch:
-        before, begun = counter.times(), time.monotonic()
-        commands, own = commands_of(counter.info()), counter.own
-        _wait(look.window_s, progress)
-        seconds = time.monotonic() - begun
-        moved, after = commands_of(counter.info()) - commands - (counter.own - own), counter.times()
-        progress("sampling keys")
-        row = survey(seconds if look.window_s else 0.0)
-    findings, skipped = _judge(row)
-    sample = None if isinstance(row.sample, Unseen) else row.sample
+    seen, away = _seen(node_urls(url), look, progress)
+    whole = joined(describe_target(url), [one.survey for one in seen])
+    watch = watched_together([one.watch for one in seen])
+    times = [one.times for one in seen if not isinstance(one.times, Unseen)]
+    findings, skipped = _judge(whole, [one.survey for one in seen])
+    sample = None if isinstance(whole.sample, Unseen) else whole.sample
+    nodes = tuple(_node(one) for one in seen) if len(seen) + len(away) > 1 else ()
     return CacheReport(
-        target=row.target,
-        server=row.info.server if isinstance(row.info, Info) else "redis",
+        target=whole.target,
+        server=whole.info.server if isinstance(whole.info, Info) else "redis",
         started_at=started_at,
         duration_s=time.monotonic() - clock,
-        keys=row.info.keys if isinstance(row.info, Info) else None,
-        expiring=row.info.expiring if isinstance(row.info, Info) else None,
+        keys=whole.info.keys if isinstance(whole.info, Info) else None,
+        expiring=whole.info.expiring if isinstance(whole.info, Info) else None,
         sampled=len(sample.keys) if sample else 0,
-        traffic=_traffic(row.window, moved),
-        memory=memory_of(row.info),
-        commands=() if isinstance(before, Unseen) or isinstance(after, Unseen) else times_between(before, after),
+        traffic=_traffic(whole.window, sum(one.commands for one in seen)),
+        memory=memory_of(whole.info),
+        commands=command_times(added(times)),
         prefixes=_prefixes(sample, watch),
         lives=histogram([key.expires_in_s for key in sample.keys]) if sample else (),
         heaviest=tuple(Heavy(one.name, one.kind, one.size_bytes, one.elements) for one in sample.big) if sample else (),
         findings=findings,
-        skipped=(*skipped, *_unseen(row, watch, after)),
+        skipped=(*away, *skipped, *_unseen(whole, watch, None if times else seen[0].times)),
         examined=_examined(skipped),
-        notes=_notes(row, watch),
+        notes=_notes(whole, watch),
+        nodes=nodes,
     )
+
+
+def _seen(urls: Sequence[str], look: Look, progress: Progress) -> tuple[list[Seen], list[Unexamined]]:
+    """Every server that answers, watched in one window; of a cluster also which do not."""
+    away: list[Unexamined] = []
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(urls), "dbtune-cache") as pool:
+        opened: list[_Opened] = []
+        for url in urls:
+            try:
+                opened.append(_Opened(url, look, stack))
+            except Unreachable as error:
+                away.append(Unexamined("node", error.message, error.hint))
+                failure = error
+        if not opened:
+            raise failure
+        begun = time.monotonic()
+        for one in opened:
+            one.begin()
+        _wait(look.window_s, progress)
+        seconds = time.monotonic() - begun
+        for one in opened:
+            one.end()
+        progress("sampling keys")
+        # At the same time: each is bounded in time, and a cluster may have many.
+        return list(pool.map(lambda one: one.seen(seconds if look.window_s else 0.0), opened)), away
+
+
+class _Opened:
+    """One server under observation; its connections are closed with the stack."""
+
+    def __init__(self, url: str, look: Look, stack: contextlib.ExitStack) -> None:
+        from dbtune.servers.redis.survey import opened_survey
+
+        self._survey = stack.enter_context(opened_survey(url))
+        self._counter = stack.enter_context(counters(url))
+        self._watch = stack.enter_context(watched(url, monitor_s=look.monitor_s))
+
+    def begin(self) -> None:
+        self._times = self._counter.times()
+        self._commands, self._own = commands_of(self._counter.info()), self._counter.own
+
+    def end(self) -> None:
+        now = commands_of(self._counter.info())
+        self._moved = now - self._commands - (self._counter.own - self._own)
+        before, after = self._times, self._counter.times()
+        if not (isinstance(before, Unseen) or isinstance(after, Unseen)):
+            self._times = between(before, after)
+
+    def seen(self, seconds: float) -> Seen:
+        return Seen(self._survey(seconds), self._moved, self._times, self._watch)
+
+
+def _node(seen: Seen) -> NodeUse:
+    info = seen.survey.info
+    keys = info.keys if isinstance(info, Info) else None
+    return NodeUse(seen.survey.target, keys, _traffic(seen.survey.window, seen.commands), memory_of(info))
 
 
 def _wait(seconds: float, progress: Progress) -> None:
@@ -104,10 +176,11 @@ def memory_of(info: Info | Unseen) -> Memory | None:
     )
 
 
-def times_between(before: Mapping[str, Histogram], after: Mapping[str, Histogram]) -> tuple[CommandTimes, ...]:
+def command_times(moved: Mapping[str, Histogram]) -> tuple[CommandTimes, ...]:
+    """Of what came within a window; those that were called most."""
     rows = [
         CommandTimes(name, max(one.values()), *(percentile(one, share) for share in (0.5, 0.95, 0.99)))
-        for name, one in between(before, after).items()
+        for name, one in moved.items()
         if name not in OURS
     ]
     return tuple(sorted(rows, key=lambda row: -row.calls)[:MOST_COMMANDS])
@@ -136,13 +209,12 @@ def _prefixes(sample: Sample | None, watch: Watch) -> tuple[PrefixUse, ...]:
     return tuple(sorted(rows, key=lambda row: (-row.size_bytes, -(row.misses or 0), row.prefix))[:MOST_PREFIXES])
 
 
-def _judge(row: CacheSurvey) -> tuple[tuple[Finding, ...], tuple[Unexamined, ...]]:
+def _judge(whole: CacheSurvey, nodes: Sequence[CacheSurvey]) -> tuple[tuple[Finding, ...], tuple[Unexamined, ...]]:
     nobody = Audited(
         version=0, database="", user="", is_superuser=False, is_replica=False, statistics_age_s=None, window_s=0.0
     )
-    verdicts = [
-        verdict for check in checks().values() if check.source == "redis" for verdict in check.judge([row], nobody)
-    ]
+    known = [check for check in checks().values() if check.source == "redis"]
+    verdicts = judged(whole, nodes, lambda row: [one for check in known for one in check.judge([row], nobody)])
     findings = [verdict for verdict in verdicts if isinstance(verdict, Finding)]
     findings.sort(key=lambda found: (SEVERITIES.index(found.severity), found.code, found.object))
     return tuple(findings), tuple(verdict for verdict in verdicts if isinstance(verdict, Unexamined))
@@ -170,6 +242,4 @@ def _notes(row: CacheSurvey, watch: Watch) -> tuple[str, ...]:
         notes.append(f"sampling moved keyspace_hits by {row.sample.lookups_added:,}, after the window")
     if watch.monitored_s:
         notes.append(f"MONITOR ran for {watch.monitored_s:.1f} s: the times of commands include what it costs")
-    if isinstance(row.info, Info) and row.info.number("cluster_enabled"):
-        notes.append("this is one node of a cluster, and the others are not looked at")
     return tuple(notes)

@@ -83,7 +83,7 @@ def _write_advice(report: CacheReport, destination: Destination, *, quiet: bool)
         say(f"there is nothing to change: {destination.path} is not written", quiet=quiet)
         return
     destination.deliver(made.text)
-    say(f"{made.steps} steps are in {destination.path}", quiet=quiet)
+    say(f"{made.steps} {'step is' if made.steps == 1 else 'steps are'} in {destination.path}", quiet=quiet)
 
 
 def _watch(url: str, every_s: float, times: int | None, destination: Destination) -> int:

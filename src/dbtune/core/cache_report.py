@@ -89,10 +89,21 @@ class Heavy:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeUse:
+    """One primary of a cluster. `keys` is None where it was not told."""
+
+    target: str
+    keys: int | None
+    traffic: Traffic | None
+    memory: Memory | None
+
+
+@dataclass(frozen=True, slots=True)
 class CacheReport:
     """Parts that could not be had are None, and `skipped` says why. `sampled` of `keys` were looked at.
 
-    `lives` counts sampled keys by how long they still live: up to each of TTL_EDGES_S, longer, for ever.
+    `lives` counts sampled keys by how long they still live: up to each of TTL_EDGES_S, longer, for ever. Of a cluster
+    everything is that of all its primaries, and `nodes` has a row for each.
     """
 
     target: str
@@ -112,6 +123,7 @@ class CacheReport:
     skipped: tuple[Unexamined, ...]
     examined: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    nodes: tuple[NodeUse, ...] = ()
 
 
 def percentile(cumulative: Mapping[int, int], share: float) -> float:

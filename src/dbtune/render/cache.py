@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from dbtune.core.cache_report import TTL_EDGES_S, CacheReport
+from dbtune.core.cache_report import TTL_EDGES_S, CacheReport, NodeUse
 from dbtune.core.findings import AuditReport
 from dbtune.core.formats import Renderers, Screen
 from dbtune.core.reports import envelope
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BAR = 24
 SHOWN = 12
+LIVES = ("1 s", "10 s", "1 min", "10 min", "1 h", "6 h", "1 d", "7 d")
+"""TTL_EDGES_S, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,9 @@ def facts(report: CacheReport) -> tuple[tuple[str, str], ...]:
 
 def sections(report: CacheReport, *, most: int | None = None) -> Iterator[Section]:
     """Those that have something to show."""
+    if report.nodes:
+        headings = ("node", "keys", "memory", "of", "hit rate", "commands/s", "evicted")
+        yield _filled(Section("Nodes", headings, tuple(map(_node_row, report.nodes))))
     if report.commands:
         rows = [
             (one_line(one.command), f"{one.calls:,}", *map(format_duration, (one.p50_s, one.p95_s, one.p99_s)))
@@ -65,7 +70,7 @@ def sections(report: CacheReport, *, most: int | None = None) -> Iterator[Sectio
         yield Section("Commands, within the server", ("command", "calls", "p50 ≤", "p95 ≤", "p99 ≤"), tuple(rows))
     if report.prefixes:
         headings = ("prefix", "keys", "memory", "median life", "never expire", "misses", "hit rate")
-        yield Section("Prefixes", headings, tuple(_prefix_rows(report))[:most])
+        yield _filled(Section("Prefixes", headings, tuple(_prefix_rows(report))[:most]))
     if report.sampled:
         counts = zip(_life_labels(), report.lives, strict=True)
         rows = [(label, f"{count:,}", _bar(count, max(report.lives))) for label, count in counts]
@@ -76,6 +81,19 @@ def sections(report: CacheReport, *, most: int | None = None) -> Iterator[Sectio
             for one in report.heaviest
         ]
         yield Section("The biggest keys of the sample", ("key", "kind", "memory", "elements"), tuple(rows))
+
+
+def _node_row(node: NodeUse) -> tuple[str, ...]:
+    traffic, memory = node.traffic, node.memory
+    return (
+        one_line(node.target),
+        "" if node.keys is None else f"{node.keys:,}",
+        "" if memory is None else format_size(memory.used_bytes),
+        "" if memory is None else format_size(memory.limit_bytes) if memory.limit_bytes else "no limit",
+        "" if traffic is None or traffic.hit_rate is None else f"{traffic.hit_rate:.1%}",
+        "" if traffic is None else f"{traffic.ops_per_s:,.0f}",
+        "" if traffic is None else f"{traffic.evicted:,.0f}",
+    )
 
 
 def _prefix_rows(report: CacheReport) -> Iterator[tuple[str, ...]]:
@@ -91,8 +109,15 @@ def _prefix_rows(report: CacheReport) -> Iterator[tuple[str, ...]]:
         )
 
 
+def _filled(section: Section) -> Section:
+    """Without columns in which nothing stands."""
+    kept = [place for place in range(len(section.headings)) if not place or any(row[place] for row in section.rows)]
+    rows = tuple(tuple(row[place] for place in kept) for row in section.rows)
+    return Section(section.title, tuple(section.headings[place] for place in kept), rows)
+
+
 def _life_labels() -> tuple[str, ...]:
-    return (*map(format_duration, TTL_EDGES_S), "longer", "for ever")
+    return (*LIVES, "longer", "for ever")
 
 
 def _bar(count: int, most: int) -> str:
@@ -156,8 +181,13 @@ def render_json(report: CacheReport, screen: Screen) -> str:  # noqa: ARG001 - e
             "findings": [finding_document(finding) for finding in report.findings],
             "skipped": [asdict(one) for one in report.skipped],
             "notes": list(report.notes),
+            "nodes": [_node_document(node) for node in report.nodes],
         }
     )
+
+
+def _node_document(node: NodeUse) -> dict[str, Any]:
+    return asdict(node) | {"hit_rate": node.traffic.hit_rate if node.traffic else None}
 
 
 def _lives(report: CacheReport) -> list[dict[str, Any]]:

@@ -12,9 +12,15 @@ from dbtune.core.errors import ChangeFailed, DbtuneError, Refused, TargetError, 
 
 
 def describe_target(url: str) -> str:
-    """`host:port/db` or `/path/to.sock/db` as a person recognises it, without user and password."""
+    """`host:port/db` or `/path/to.sock/db` as a person recognises it, without user and password.
+
+    Of a sentinel's URL `SERVICE/db, by sentinel host:port,host:port`.
+    """
     try:
         parts = urlsplit(url)
+        if parts.scheme.endswith("sentinel"):
+            service, _, number = parts.path.strip("/").partition("/")
+            return f"{service}/{number or 0}, by sentinel {parts.netloc.rpartition('@')[2]}"
         database = (parse_qs(parts.query).get("db") or [""])[0]
         if parts.scheme == "unix":
             return f"{unquote(parts.path)}/{database or 0}"

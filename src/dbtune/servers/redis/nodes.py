@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis import exceptions
@@ -114,6 +115,27 @@ def opened_nodes(url: str) -> Iterator[Nodes]:
         # redis-py's two clients share no base, and what they share is all that is asked of them elsewhere.
         client: redis.Redis | redis.RedisCluster = opened
         yield Cluster(client) if isinstance(client, redis.RedisCluster) else OneServer(client)
+
+
+def node_urls(url: str) -> tuple[str, ...]:
+    """The URL itself, or of a cluster one for each of its primaries, with the same user, password and options.
+
+    Raises what `connect_whole` raises.
+    """
+    with contextlib.closing(connect_whole(url)) as opened:
+        client: redis.Redis | redis.RedisCluster = opened
+        if not isinstance(client, redis.RedisCluster):
+            return (url,)
+        places = sorted((node.host, node.port) for node in client.get_primaries())  # type: ignore[no-untyped-call]
+    parts = urlsplit(url)
+    user = parts.netloc.rpartition("@")[0]
+    plain = parts._replace(scheme="rediss" if parts.scheme.startswith("rediss") else "redis", path="")
+    return tuple(
+        plain._replace(
+            netloc=f"{user}@" * bool(user) + (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        ).geturl()
+        for host, port in places
+    )
 
 
 def pipelined(client: redis.Redis, commands: Sequence[Command]) -> list[Reply]:

@@ -10,18 +10,17 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 from redis import exceptions
 
 from dbtune.checks.cache_survey import Unseen
-from dbtune.core.errors import Unreachable, Unsupported
+from dbtune.core.errors import Unreachable
 from dbtune.core.namespaces import namespace
-from dbtune.servers.redis.errors import describe_target, server_error, translated
+from dbtune.servers.redis.errors import server_error, translated
 from dbtune.servers.redis.nodes import pipelined
 from dbtune.servers.redis.session import connect
 
@@ -77,15 +76,6 @@ class Counters:
     def ask(self, *words: bytes) -> list[object]:
         self.own += 1
         return pipelined(self._client, [words])
-
-
-def refuse_cluster(url: str) -> None:
-    """Raises Unsupported for the URL of a whole cluster: counters and samples are each node's own."""
-    if "cluster" in urlsplit(url).scheme:
-        raise Unsupported(
-            f"{describe_target(url)} is a whole cluster, and counters are each node's own",
-            hint="name one node at a time: redis://host:port",
-        )
 
 
 @contextlib.contextmanager
@@ -168,6 +158,17 @@ def _count_reads(url: str, watch: Watch, seconds: float, stop: threading.Event) 
                 elif name == "MGET":
                     watch.reads.update(namespace(key) for key in command[1:])
     watch.monitored_s = time.monotonic() - started
+
+
+def added(parts: Iterable[Mapping[str, Histogram]]) -> dict[str, Histogram]:
+    """What several servers counted, as one: an edge that one of them has not used holds its next lower one's count."""
+    every = tuple(parts)
+    found: dict[str, Histogram] = {}
+    for name in dict.fromkeys(name for part in every for name in part):
+        own = [part[name] for part in every if name in part]
+        edges = sorted({edge for one in own for edge in one})
+        found[name] = {edge: sum(_at(one, edge) for one in own) for edge in edges}
+    return found
 
 
 def _at(cumulative: Histogram, edge: int) -> int:
