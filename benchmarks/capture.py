@@ -2,7 +2,7 @@
 
 Both databases are on one private server: the sample at a twentieth of its size, with its traffic of both forms in
 pg_stat_statements, and 10,000 tables with 30,000 indexes. pg_stat_statements holds 5,000 entries. Whole processes are
-timed, their window (1 s, six sub-windows) taken off, by turns with `psql` that only connects and says `select 1`. The
+timed, their window (5 s, six sub-windows) taken off, by turns with `psql` that only connects and says `select 1`. The
 number of pairs may be given.
 """
 
@@ -25,7 +25,7 @@ from dbtune.demo.traffic import drive
 from dbtune.servers.embedded.postgres import EmbeddedPostgres, embedded_postgres
 
 PAIRS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-WINDOW_S = 1.0
+WINDOW_S = 5.0
 LONGEST_S = 1.0
 SCALE = 0.05
 

@@ -11,8 +11,9 @@ import pytest
 import redis
 from psycopg import conninfo, sql
 
-from dbtune.app.baseline import Window, capture, compare, recording
+from dbtune.app.baseline import Window, capture, compare
 from dbtune.app.baseline_store import load, load_all, names, save
+from dbtune.app.recording import recording
 from dbtune.app.targets import OpenTargets
 from dbtune.baseline.capture import Capture, Figure, Timing
 from dbtune.baseline.probes import Probe, Statement
@@ -332,3 +333,18 @@ def test_an_endpoint_is_timed_and_one_that_is_not_there_is_an_error(database: st
 def test_commands_of_redis_are_counted(database: str, cache_url: str) -> None:
     found = capture("a", OpenTargets(database, cache_url), directory=None)
     assert found.snapshots[-1].redis_commands["info"].calls > 0
+
+
+def test_tables_and_indexes_are_in_the_first_and_the_last_snapshot_and_count_over_their_own_time(
+    database: str, app: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    app.execute("create index t_id on t (id)")
+    found = capture("a", OpenTargets(database, None), window=Window(1.2, 3), directory=None)
+    first, *between, last = found.snapshots
+    assert [bool(shot.tables or shot.indexes) for shot in between] == [False, False]
+    for shot in (first, last):
+        assert {row.name for row in shot.tables} >= {"t"}
+        assert {row.name for row in shot.indexes} >= {"t_id"}
+    assert first.offset_s < first.tables_at_s < last.tables_at_s < last.offset_s
+    assert 1.2 <= last.offset_s - first.offset_s
+    assert found.fingerprint.database_size_bytes

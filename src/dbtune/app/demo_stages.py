@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbtune.app.baseline import recording
 from dbtune.app.baseline_extras import explain_all
+from dbtune.app.recording import recording
 from dbtune.app.targets import OpenTargets
 from dbtune.baseline.capture import Capture, Figure, Timing
 from dbtune.baseline.histogram import of_values

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from dbtune.app.baseline import recording
 from dbtune.app.plan import plan_steps
+from dbtune.app.recording import recording
 from dbtune.app.targets import OpenTargets
 from dbtune.app.workspace import opened
 from dbtune.baseline.capture import Capture, Timing

@@ -14,7 +14,7 @@ from dbtune.load.recorder import Recorder
 from dbtune.load.stages import BLOCKS
 
 if TYPE_CHECKING:
-    from dbtune.app.baseline import Recording
+    from dbtune.app.recording import Recording
     from dbtune.baseline.capture import Capture
 
 _EVERY_S = 2.0

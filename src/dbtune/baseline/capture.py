@@ -103,7 +103,10 @@ class Statements:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All counters at one moment. `offset_s` comes from a monotonic clock; None: could not be looked at."""
+    """All counters at one moment. `offset_s` comes from a monotonic clock; None: could not be looked at.
+
+    `catalog_offset_s`: when tables and indexes were read, where that was at another moment.
+    """
 
     at: datetime
     offset_s: float
@@ -117,6 +120,11 @@ class Snapshot:
     io: tuple[IoRow, ...] = ()
     sessions: SessionsRow | None = None
     redis_commands: Mapping[str, CommandRow] = field(default_factory=dict)
+    catalog_offset_s: float | None = None
+
+    @property
+    def tables_at_s(self) -> float:
+        return self.offset_s if self.catalog_offset_s is None else self.catalog_offset_s
 
 
 @dataclass(frozen=True, slots=True)

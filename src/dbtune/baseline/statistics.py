@@ -54,9 +54,13 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What the blocks of one run show of how its level moves: a variance of ln values, and its degrees of freedom."""
+    """How the blocks of one run vary, as a variance of ln values, and its degrees of freedom.
+
+    `sampling` is the part of it that comes from the few calls in each block, and says nothing of the run's level.
+    """
 
     variance: float = 0.0
+    sampling: float = 0.0
     df: int = 0
 
 
@@ -81,11 +85,21 @@ def drift_between(noise: float, before: Level = UNKNOWN, after: Level = UNKNOWN)
 
     Not by that over the root of their number: neighbours, caches and background work come and go over all spans of
     time, so that the mean of a run varies about as much as a part of it (flicker noise, whose variance averaging does
-    not lower: D. W. Allan, Proc. IEEE 54 (1966) 221). Blocks that follow each other are not independent either.
+    not lower: D. W. Allan, Proc. IEEE 54 (1966) 221). Blocks that follow each other are not independent either. What
+    chance alone makes of few calls does not count: chi square, its 95 % quantile after Wilson and Hilferty (Proc. Natl.
+    Acad. Sci. 17 (1931) 684).
     """
-    shown = [side for side in (before, after) if side.variance > noise**2]
-    variance = math.fsum(side.variance for side in shown) + (2 - len(shown)) * noise**2
-    return Drift(variance, math.fsum(side.variance**2 / side.df for side in shown))
+    df = before.df + after.df
+    if df:
+        blocks, sampling = (
+            math.fsum(part * side.df for part, side in zip(parts, (before, after), strict=True)) / df
+            for parts in ((before.variance, after.variance), (before.sampling, after.sampling))
+        )
+        chance = (1 - 2 / (9 * df) + 1.6449 * math.sqrt(2 / (9 * df))) ** 3
+        moving = blocks - sampling
+        if blocks > sampling * chance and moving > noise**2:
+            return Drift(2 * moving, (2 * moving) ** 2 / df)
+    return Drift(2 * noise**2)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -211,22 +225,10 @@ def strata_effect(
 
 
 def level_of(blocks: Sequence[tuple[int, float]], sampling: float = 0.0) -> Level:
-    """How the level of one run moves within its stages, from (stage, value) pairs.
-
-    `sampling` is the part of the blocks' variance that comes from the few calls in each, and says nothing of the level.
-    """
+    """How the level of one run moves within its stages, from (stage, value) pairs; `sampling` as in `Level`."""
     groups = _by_stratum(blocks).values()
     df = sum(len(group) - 1 for group in groups)
-    return _moving(pooled_variance(groups), sampling, df) if df >= 2 else UNKNOWN
-
-
-def _moving(blocks: float, sampling: float, df: int) -> Level:
-    """What is left of the blocks' variance. Nothing, where chance alone makes as much of `sampling` once in ten times.
-
-    The quantile of chi square is Wilson and Hilferty's (Proc. Natl. Acad. Sci. 17 (1931) 684).
-    """
-    chance = (1 - 2 / (9 * df) + 1.2816 * math.sqrt(2 / (9 * df))) ** 3
-    return Level(blocks - sampling, df) if blocks > sampling * chance else UNKNOWN
+    return Level(pooled_variance(groups), sampling, df) if df >= 2 else UNKNOWN
 
 
 def pooled_variance(groups: Collection[Sequence[float]]) -> float:

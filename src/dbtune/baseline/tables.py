@@ -41,7 +41,9 @@ def _rates(capture: Capture) -> dict[str, tuple[float, float]] | None:
     shots = capture.snapshots
     if len(shots) < 2:
         return None
-    seconds = shots[-1].offset_s - shots[0].offset_s
+    seconds = shots[-1].tables_at_s - shots[0].tables_at_s
+    if seconds <= 0:
+        return None
     start = {row.relid: row for row in shots[0].tables}
     rates = {}
     for row in shots[-1].tables:

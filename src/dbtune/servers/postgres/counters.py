@@ -115,9 +115,15 @@ class Pieces:
 
     statements: Statements | None
     database: DatabaseRow | None
+    instance: InstanceRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The counters of tables and indexes: tens of thousands of rows in a large database."""
+
     tables: tuple[TableRow, ...]
     indexes: tuple[IndexRow, ...]
-    instance: InstanceRow | None
 
 
 class Counters:
@@ -160,16 +166,20 @@ class Counters:
         found = self._try("database", lambda: fetch(self._connection, "baseline_database", DatabaseRow))
         return found[0] if found else None
 
-    def read(self, *, catalog: bool = True) -> Pieces:
-        """Everything at this moment, in six statements; without tables and indexes (`catalog`) in four."""
+    def read(self) -> Pieces:
+        """What is read at every moment, in four statements."""
         connection = self._connection
         instance = self._try("checkpoints", lambda: fetch(connection, "baseline_instance", InstanceRow))
         return Pieces(
-            statements=self.statements(),
-            database=self.database(),
-            tables=(catalog and self._try("tables", lambda: fetch(connection, "baseline_tables", TableRow))) or (),
-            indexes=(catalog and self._try("indexes", lambda: fetch(connection, "baseline_indexes", IndexRow))) or (),
-            instance=instance[0] if instance else None,
+            statements=self.statements(), database=self.database(), instance=instance[0] if instance else None
+        )
+
+    def catalog(self) -> Catalog:
+        """Every table and every index, in two statements."""
+        connection = self._connection
+        return Catalog(
+            tables=self._try("tables", lambda: fetch(connection, "baseline_tables", TableRow)) or (),
+            indexes=self._try("indexes", lambda: fetch(connection, "baseline_indexes", IndexRow)) or (),
         )
 
     def statements(self) -> Statements | None:
