@@ -3,7 +3,8 @@
 Prints, for the sample (and with `--tpch DSN`, a database that TPC-H's load.sh has filled, for its 22 queries; with
 `--on-18` for a copy in a private PostgreSQL 18): without indexes and with them really built, the share of statements
 whose plan has the same shape and whose cost is within 1 %; and each index's estimated against its built size. Then
-the time to build a twin of 200 tables, and that of a what-if. Exits with 1 where a target is missed.
+the time to build a twin of 200 tables, with its server's start, and that of a what-if. Exits with 1 where a target is
+missed.
 """
 
 from __future__ import annotations
@@ -283,7 +284,7 @@ def judge_speed() -> bool:
     load_s, whole_s, what_if_s = min(loaded), min(started), min(switched)
     print(f"\n200 tables, 400 indexes: twin loaded in {load_s:.2f} s; with the start of its server {whole_s:.2f} s")
     print(f"a what-if (switch and EXPLAIN): {what_if_s * 1000:.2f} ms")
-    return load_s < LONGEST_BUILD_S
+    return whole_s < LONGEST_BUILD_S
 
 
 def timed(source: Source) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ _LONGEST = 300
 _LONG_LIST = 60
 """Characters before FROM."""
 _MINUTES_FROM_S = 100
-_LEAST_SHOWN, _LEAST_PAID, _NEARLY_ALL, _GAINS = 0.01, 0.001, 0.995, 0.99
+_LEAST_WHOLE, _LEAST_SHOWN, _LEAST_PAID, _NEARLY_ALL, _GAINS = 0.01, 0.0001, 0.001, 0.995, 0.99
 
 
 def headline(report: Advice) -> str:
@@ -84,7 +84,9 @@ def build(index: Recommendation) -> str:
 def worth(index: Recommendation, report: Advice) -> str:
     """What the workload would cost more without it, as a part of what it costs now."""
     part = index.benefit / report.cost_before if report.cost_before else 0.0
-    return share(part) if part >= _LEAST_SHOWN else "<1 %"
+    if part >= _LEAST_WHOLE:
+        return share(part)
+    return f"{part * 100:.2f} %" if part >= _LEAST_SHOWN else "<0.01 %"
 
 
 def writes(index: Recommendation) -> str:
