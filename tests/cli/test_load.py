@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +10,9 @@ from xml.etree import ElementTree as ET
 
 import psycopg
 import pytest
+
+from dbtune.load.pgbench_output import parse_summary
+from dbtune.servers.load.programs import find_pgbench
 
 PATIENCE_S = 60.0
 OURS = "select count(*) from pg_stat_activity where application_name like 'dbtune load %'"
@@ -56,6 +56,22 @@ def test_a_load_is_measured_and_judged(dbtune: Any) -> None:
         found["metric"]: "ok" if found["ok"] else found["reason"] for found in step["thresholds"]
     }
     assert len(step["series"]) == 2
+
+
+def test_what_came_due_and_was_never_sent_is_dropped(dbtune: Any) -> None:
+    path = dbtune.playbook(
+        book(
+            f"{{scripts: {{a: {HUNDRED_MS}}}, stages: [{{duration: 1s, clients: 1, rate: 1000}}],"
+            " thresholds: {dropped_iterations: rate<1%}}"
+        )
+    )
+    answer = dbtune.json("load", path)
+    step = answer.document["steps"][0]
+    assert (answer.code, step["thresholds"][0]["ok"]) == (1, False)
+    assert step["requests"] <= 110
+    assert step["requests"] + step["dropped"] == pytest.approx(1000, rel=0.2)
+    assert step["latency"]["p95_s"] > 0.5
+    assert step["service"]["p50_s"] < step["latency"]["p50_s"]
 
 
 def test_a_missed_threshold_is_exit_1_in_every_form(dbtune: Any) -> None:
@@ -222,29 +238,38 @@ def test_a_lock_of_a_second_shows_in_an_open_loop_and_not_in_a_closed_one(dbtune
 
 
 @pytest.mark.slow
-def test_the_report_agrees_with_pgbenchs_own_summary(dbtune: Any) -> None:
-    """Of one and the same run: no second one, whose machine would be another."""
-    keep = dbtune.home / "kept"
-    keep.mkdir()
-    wheel = subprocess.run(
-        [sys.executable, "-c", "from dbtune.servers.load.programs import find_pgbench as f; print(f().path)"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+@pytest.mark.parametrize(
+    ("scripts", "stages", "sample"),
+    [
+        ("{a: select pg_sleep(0.001)}", "[{duration: 3s, clients: 2}]", ""),
+        ("{a: select 1}", "[{duration: 1s, clients: 2}, {duration: 1s, clients: 3}]", "sample: 20%, "),
+        (
+            "{a: select pg_sleep(0.001), b: {sql: select 1, weight: 9}}",
+            "[{duration: 1s, clients: 1}, {duration: 1s, clients: 2, rate: 300}]",
+            "sample: 20%, ",
+        ),
+    ],
+)
+def test_the_report_agrees_with_pgbenchs_own_summary(dbtune: Any, scripts: str, stages: str, sample: str) -> None:
+    """Of one and the same runs: no others, whose machine would be another."""
+    said = dbtune.home / "summaries"
+    wheel = find_pgbench().path
     between = dbtune.home / "pgbench"
     between.write_text(
-        f'#!/bin/sh\n[ "$1" = --version ] && exec "{wheel}" "$@"\nexec "{wheel}" "$@" | tee "{keep}/summary"\n'
+        f'#!/bin/sh\n[ "$1" = --version ] && exec "{wheel}" "$@"\nexec "{wheel}" "$@" | tee -a "{said}"\n'
     )
     between.chmod(0o755)
     dbtune.environment["DBTUNE_PGBENCH"] = str(between)
-    path = dbtune.playbook(book("{scripts: {a: select pg_sleep(0.001)}, stages: [{duration: 3s, clients: 2}]}"))
+    path = dbtune.playbook(book(f"{{scripts: {scripts}, {sample}stages: {stages}}}"))
     step = dbtune.json("load", path).document["steps"][0]
-    said = (keep / "summary").read_text()
-
-    def figure(pattern: str) -> float:
-        match = re.search(pattern, said)
-        assert match is not None, said
-        return float(match[1])
-
-    assert step["requests"] == figure(r"actually processed: (\d+)")
-    assert step["throughput_per_s"] == pytest.approx(figure(r"tps = ([\d.]+)"), rel=0.03)
-    assert step["latency"]["mean_s"] == pytest.approx(figure(r"latency average = ([\d.]+)") / 1000, rel=0.03)
+    runs = [parse_summary(text) for text in said.read_text().split("pgbench (")]
+    own = [(run.transactions, run.tps, run.latency_s) for run in runs if run and run.tps and run.latency_s]
+    # A stage of three seconds is run in two parts: its first second tells how fast the rest will go.
+    assert len(own) == 2
+    count = sum(transactions for transactions, _, _ in own)
+    assert step["requests"] == count == sum(script["requests"] for script in step["scripts"])
+    seconds = sum(transactions / tps for transactions, tps, _ in own)
+    assert step["throughput_per_s"] == pytest.approx(count / seconds, rel=0.03)
+    mean_s = sum(transactions * latency_s for transactions, _, latency_s in own) / count
+    assert step["latency"]["mean_s"] == pytest.approx(mean_s, rel=0.03)
+    assert (step["sampling"] is not None) == bool(sample)

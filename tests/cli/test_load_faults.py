@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import make_conninfo
+
+from dbtune.servers.load.programs import find_pgbench
 
 PATIENCE_S = 60.0
 OURS = "select count(*) from pg_stat_activity where application_name like 'dbtune load %'"
@@ -137,3 +140,48 @@ def test_a_full_disk_is_an_error_that_says_so(dbtune: Any) -> None:
     )
     assert done.returncode == 3, done.stdout + done.stderr
     assert "disk" in done.stderr
+
+
+def test_a_server_that_goes_away_is_told_of_with_what_was_measured_until_then(dbtune: Any) -> None:
+    process = long_load(dbtune, "--format", "json")
+    name = dbtune.sql("select current_database()")[0][0]
+    admin = make_conninfo(dbtune.dsn, dbname="postgres")
+    dbtune.sql(f'alter database "{name}" allow_connections false', dsn=admin)
+    try:
+        dbtune.sql(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'", dsn=admin)
+        answer = dbtune.end(process)
+    finally:
+        dbtune.sql(f'alter database "{name}" allow_connections true', dsn=admin)
+    step = answer.document["steps"][0]
+    assert (answer.code, step["verdict"]) == (1, "failed")
+    assert "3 of 3 clients ended" in " ".join(step["broken"]) or "did not run to its end" in " ".join(step["broken"])
+    nothing_is_left(dbtune)
+
+
+def test_a_role_without_the_privilege_fails_with_the_servers_own_words(dbtune: Any) -> None:
+    dbtune.sql("create table hidden (n int)")
+    role = f"r{os.getpid()}_{time.monotonic_ns()}"
+    dbtune.sql(f"create role {role} login")
+    try:
+        path = dbtune.playbook(book("{scripts: {a: select n from hidden}, stages: [{duration: 1s, clients: 2}]}"))
+        answer = dbtune.json("load", path, dsn=make_conninfo(dbtune.dsn, user=role))
+    finally:
+        dbtune.sql(f"drop role {role}")
+    step = answer.document["steps"][0]
+    assert (answer.code, step["failed"], step["requests"]) == (1, 2, 2)
+    assert step["errors"] == [{"message": "ERROR: permission denied for table hidden", "count": 2}]
+
+
+def test_a_log_that_was_cut_off_is_no_pass(dbtune: Any) -> None:
+    pgbench, cut = find_pgbench().path, dbtune.home / "pgbench"
+    cut.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && exec "{pgbench}" "$@"\n"{pgbench}" "$@"\n'
+        "for log in log.*; do truncate -s 200 $log; done\n"
+    )
+    cut.chmod(0o755)
+    dbtune.environment["DBTUNE_PGBENCH"] = str(cut)
+    for sample in ("", "sample: 50%, "):
+        stages = "stages: [{duration: 1s, clients: 2}]"
+        answer = dbtune.json("load", dbtune.playbook(book(f"{{scripts: {{a: select 1}}, {sample}{stages}}}")))
+        assert answer.code == 1
+        assert "the log has" in answer.document["steps"][0]["broken"][0]

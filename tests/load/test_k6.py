@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dbtune.load.k6_output import parse_point
+from dbtune.load.k6_output import needed_lines, parse_point
 from dbtune.load.k6_script import k6_script
 from dbtune.load.model import Endpoint
 from dbtune.load.stages import Stage, segments
@@ -43,6 +43,14 @@ def test_other_lines_are_passed_over() -> None:
     assert parse_point(b"running (0m01.0s), 2/2 VUs") is None
     assert parse_point(line("data_sent")) is None
     assert parse_point(b'{"type":"Metric","data":{"name":"http_req_duration"},"metric":"http_req_duration"}') is None
+
+
+def test_of_a_stream_the_needed_lines_are_found_whole_whatever_the_order_of_their_parts() -> None:
+    turned = b'{"type":"Point","data":{"time":"2026-11-23T03:43:37Z","value":2,"tags":{}},"metric":"vus"}'
+    stream = b"\n".join([line("data_sent"), line(), line("http_reqs"), turned, line("dropped_iterations", 3)])
+    assert needed_lines(stream) == [line(), turned, line("dropped_iterations", 3)]
+    assert [point and point.value for point in map(parse_point, needed_lines(stream))] == [12.5, 2, 3]
+    assert needed_lines(b"") == []
 
 
 @pytest.mark.parametrize("value", ["NaN", "x", -1, None, [1]])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from dbtune.load.pgbench_output import complaint, parse_aborted, parse_progress, parse_summary
+import pytest
+
+from dbtune.load.pgbench_output import Exact, complaint, parse_aborted, parse_progress, parse_summary
 
 WHOLE = """\
 transaction type: multiple scripts
@@ -78,3 +80,53 @@ def test_a_complaint_is_told_without_the_programs_name() -> None:
     said = complaint(["pgbench: error: syn.sql:1: invalid command", "progress: 1.0 s, 0.0 tps", "", "\\bogus x"])
     assert said == "syn.sql:1: invalid command; \\bogus x"
     assert complaint([]) == "it gave no reason"
+
+
+SCRIPTS_18 = """\
+number of transactions actually processed: 349
+number of failed transactions: 333 (48.827%)
+latency average = 5.709 ms
+tps = 176.066641 (without initial connection time)
+SQL script 1: /tmp/a.sql
+ - weight: 1 (targets 25.0% of total)
+ - 172 transactions (25.2% of total)
+ - number of transactions actually processed: 172 (tps = 86.772098)
+ - number of failed transactions: 0 (0.000%)
+ - latency average = 0.407 ms
+SQL script 2: /tmp/b.sql
+ - weight: 3 (targets 75.0% of total)
+ - 510 transactions (74.8% of total)
+ - number of transactions actually processed: 177 (tps = 89.294543)
+ - number of failed transactions: 333 (65.294%)
+ - latency average = 10.861 ms
+"""
+SCRIPTS_15 = """\
+number of transactions actually processed: 349
+SQL script 1: /tmp/a.sql
+ - 172 transactions (49.3% of total, tps = 86.772098)
+ - number of failed transactions: 0 (0.000%)
+ - latency average = 0.407 ms
+SQL script 2: /tmp/b.sql
+ - 177 transactions (50.7% of total, tps = 89.294543)
+ - number of failed transactions: 333 (65.294%)
+ - latency average = 10.861 ms
+"""
+
+
+@pytest.mark.parametrize("text", [SCRIPTS_18, SCRIPTS_15, SCRIPTS_15.replace(" - 177", " - 510")])
+def test_each_script_has_its_own_exact_figures(text: str) -> None:
+    found = parse_summary(text)
+    assert found is not None
+    assert found.scripts == (Exact(172, 0.407 / 1000, 0), Exact(177, 10.861 / 1000, 333))
+
+
+def test_one_script_has_the_figures_of_the_whole() -> None:
+    found = parse_summary(WHOLE.replace("transactions: 0 (", "transactions: 7 ("))
+    assert found is not None
+    assert found.scripts == (Exact(61285, 0.029 / 1000, 7),)
+
+
+def test_parts_that_do_not_add_up_are_not_believed() -> None:
+    found = parse_summary(SCRIPTS_15.replace("processed: 349", "processed: 350"))
+    assert found is not None
+    assert found.scripts == (Exact(350, None, 0),)

@@ -75,7 +75,7 @@ def test_a_sample_gives_the_times_and_its_weight_the_counts() -> None:
         found.add(Seen(0, second, 1000, count=5), weight=10)
     found.worked(0, 6, 6)
     result = found.result("x", "e", "closed", "p")
-    assert (result.sent, result.response.count) == (300, 30)
+    assert (result.sent, result.response.count, result.timed) == (300, 300, 30)
     assert result.series[0].rate == 50
 
 

@@ -28,9 +28,10 @@ from dbtune.playbook.model import Playbook, PlaybookStep
 from dbtune.steps.load import Load
 
 if TYPE_CHECKING:
-    from dbtune.app.baseline import Recording
+    from dbtune.app.recording import Recording
     from dbtune.app.targets import OpenTargets
     from dbtune.baseline.capture import Capture
+    from dbtune.baseline.load_result import LoadResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,8 @@ def run_into_capture(
     targets: OpenTargets, order: LoadOrder, progress: Progress, name: str, directory: Path
 ) -> LoadReport:
     """As `run_loads`, with the servers' counters watched meanwhile, and all of it stored as a baseline."""
-    from dbtune.app.baseline import recording
     from dbtune.app.baseline_store import save
+    from dbtune.app.recording import recording
     from dbtune.baseline.document import check_name
     from dbtune.servers.postgres.errors import describe_target
 
@@ -206,7 +207,6 @@ class _Loading:
         broken = tuple(dict.fromkeys(mask_password(text) for ended in self._ended for text in ended.broken))
         if interrupted:
             broken = (*broken, "interrupted before its end")
-        notes = tuple(dict.fromkeys(text for ended in self._ended for text in (*engine.notes, *ended.notes)))
         judged = judge(load.expectations, result, self._order.baseline, aborted=watcher.aborted)
         return LoadOutcome(
             id=self._step.id,
@@ -215,7 +215,7 @@ class _Loading:
             stages=by_stage(result, tuple(describe([stage]) for stage in stages)),
             thresholds=judged,
             broken=broken,
-            notes=(*notes, *_remarks(is_open=is_open, zeros=recorder.share_of_zeros())),
+            notes=(*engine.notes, *_remarks(result, recorder.share_of_zeros())),
             engine_version=engine.version,
             started_at=started_at,
             cells={place: dict(cell.times) for place, cell in recorder.cells.items()} if self._order.worker else {},
@@ -248,9 +248,9 @@ def _refuse_without_baseline(step: PlaybookStep, baseline: Capture | None) -> No
         )
 
 
-def _remarks(*, is_open: bool, zeros: float) -> tuple[str, ...]:
+def _remarks(result: LoadResult, zeros: float) -> tuple[str, ...]:
     found = []
-    if not is_open:
+    if result.mode == "closed":
         found.append(
             "a closed loop: while the server stalls nobody asks, so stalls count little; a stage with a rate shows them"
         )

@@ -76,6 +76,7 @@ def _pgbench(load: Load, targets: OpenTargets, directory: Path, mark: str) -> It
     from dbtune.servers.load import pgbench
     from dbtune.servers.load.connection import cancel_sessions, place_of
     from dbtune.servers.load.programs import find_pgbench
+    from dbtune.servers.load.workplace import private_directory
     from dbtune.servers.postgres.session import connect, look_at
 
     program = find_pgbench()
@@ -97,7 +98,7 @@ def _pgbench(load: Load, targets: OpenTargets, directory: Path, mark: str) -> It
         seed=load.seed,
         sample=load.sample,
     )
-    with pgbench.private_directory() as private:
+    with private_directory() as private:
 
         def run(parts: Sequence[Segment], recorder: Recorder, watch: Watch) -> Iterator[Ended]:
             runner = pgbench.Pgbench(job, private, recorder, watch)
@@ -216,7 +217,7 @@ def _httpx(load: Load) -> Engine:
 def _k6(load: Load, directory: Path, program: Program, worker: tuple[int, int] | None) -> Iterator[Engine]:
     from dbtune.load.k6_script import k6_script, k6_segment
     from dbtune.servers.load.k6 import K6, inspect
-    from dbtune.servers.load.pgbench import private_directory
+    from dbtune.servers.load.workplace import private_directory
 
     with private_directory() as private:
         parts: tuple[Segment, ...] = ()

@@ -5,7 +5,7 @@ The replicate is the block, a stretch of equal length within a stage; calls with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,7 +19,8 @@ class LoadBlock:
     `response` is the time that a user waits, of the requests that succeeded: in an open loop from the moment at which
     the request was due, in a closed loop from sending it. `service` is counted from sending it; None where that is
     the same. `sent` counts requests answered or failed, `failed` those of them that failed, `dropped` those that
-    were due and never sent because nobody was free.
+    were due and never sent because nobody was free. `timed`: of how many the times are known, where that is a sample;
+    `response` then counts each of them as often as it stands for another.
     """
 
     offset_s: float
@@ -31,6 +32,7 @@ class LoadBlock:
     service: Histogram | None = None
     stage: int = 0
     clients: float | None = None
+    timed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +106,14 @@ class LoadResult:
     @property
     def dropped(self) -> int:
         return sum(block.dropped for block in self.blocks)
+
+    @property
+    def timed(self) -> int | None:
+        return timed(self.blocks)
+
+
+def timed(blocks: Sequence[LoadBlock]) -> int | None:
+    """Of how many requests the times are known; None where that is all that succeeded."""
+    if all(block.timed is None for block in blocks):
+        return None
+    return sum(block.response.count if block.timed is None else block.timed for block in blocks)

@@ -49,7 +49,12 @@ def k6_script(endpoints: Mapping[str, Endpoint], parts: Sequence[Segment]) -> st
         for name, endpoint in endpoints.items()
     ]
     scenario = _arrivals(parts) if rates == {True} else _clients(parts)
-    options = {"scenarios": {"load": scenario}, "discardResponseBodies": True}
+    options = {
+        "scenarios": {"load": scenario},
+        "discardResponseBodies": True,
+        # All others would be written beside each of a dozen measurements of each request, for nobody.
+        "systemTags": ["name", "status", "error", "expected_response"],
+    }
     return _SCRIPT % {"endpoints": json.dumps(described, indent=2), "options": json.dumps(options, indent=2)}
 
 

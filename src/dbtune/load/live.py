@@ -29,5 +29,8 @@ class Ended:
     """
 
     broken: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
     stopped: bool = False
+
+    def and_then(self, later: Ended) -> Ended:
+        """Both, one after the other, as one."""
+        return Ended(self.broken + later.broken, self.stopped or later.stopped)

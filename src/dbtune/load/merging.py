@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from dbtune.baseline.histogram import merge as merge_histograms
-from dbtune.baseline.load_result import LoadBlock, LoadMoment, LoadResult, LoadStream
+from dbtune.baseline.load_result import LoadBlock, LoadMoment, LoadResult, LoadStream, timed
 from dbtune.core.errors import Misused
 from dbtune.load.judgement import judge
 from dbtune.load.recorder import quantile_s
@@ -134,6 +134,7 @@ def _block(alike: Sequence[LoadBlock]) -> LoadBlock:
         response=merge_histograms(block.response for block in alike),
         service=merge_histograms(services) if services else None,
         clients=_sum(block.clients for block in alike),
+        timed=timed(alike),
     )
 
 

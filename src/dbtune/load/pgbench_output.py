@@ -8,17 +8,35 @@ from dataclasses import dataclass
 _NUMBER = r"([\d.]+|NaN|nan|inf)"
 _ABORTED = re.compile(r"client (\d+)(?: script (\d+))? aborted(?: in command \d+)?[^:]*: ?(.*)", re.DOTALL)
 _PROGRESS = re.compile(rf"progress: {_NUMBER} s, {_NUMBER} tps, lat {_NUMBER} ms stddev {_NUMBER}")
+_PROCESSED = re.compile(r"^ - number of transactions actually p\w+: (\d+)", re.MULTILINE)
+_TRANSACTIONS = re.compile(r"^ - (\d+) transactions \(", re.MULTILINE)
 _PREFIX = re.compile(r"^pgbench: (?:error|fatal|warning|info)?:? ?")
 
 
 @dataclass(frozen=True, slots=True)
+class Exact:
+    """What pgbench counted itself, of one script: `succeeded`, their mean time, and how many `failed`.
+
+    The mean has the precision of its print, a microsecond; None where nothing succeeded.
+    """
+
+    succeeded: int
+    latency_s: float | None
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """`tps` excludes the time to connect. A run in which nothing succeeded has neither rate nor times."""
+    """`tps` excludes the time to connect. A run in which nothing succeeded has neither rate nor times.
+
+    `scripts` in the order of the command line; one entry for all where pgbench does not tell them apart.
+    """
 
     transactions: int
     tps: float | None
     latency_s: float | None
     connecting_s: float | None
+    scripts: tuple[Exact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +67,38 @@ def parse_summary(text: str) -> Summary | None:
     latency = re.search(rf"^latency average = {_NUMBER} ms", text, re.MULTILINE)
     connecting = re.search(rf"^initial connection time = {_NUMBER} ms", text, re.MULTILINE)
     transactions = int(count[1])
+    mean_s = _milli(latency) if transactions else None
     return Summary(
         transactions=transactions,
         tps=_finite(rate) if transactions else None,
-        latency_s=_milli(latency) if transactions else None,
+        latency_s=mean_s,
         connecting_s=_milli(connecting),
+        scripts=_scripts(text, transactions) or (Exact(transactions, mean_s, _count(text, "")),),
     )
+
+
+def _scripts(text: str, transactions: int) -> tuple[Exact, ...]:
+    """The parts that pgbench prints for each of several scripts; empty where they do not add up to the whole.
+
+    Since 18 a line of its own has the transactions that succeeded; before, versions differ in what they count.
+    """
+    parts = re.split(r"^SQL script \d+: ", text, flags=re.MULTILINE)[1:]
+    failed = [_count(part, " - ") for part in parts]
+    for pattern, less in ((_PROCESSED, 0), (_TRANSACTIONS, 0), (_TRANSACTIONS, 1)):
+        counts = [int(match[1]) if (match := pattern.search(part)) else 0 for part in parts]
+        succeeded = [count - less * lost for count, lost in zip(counts, failed, strict=True)]
+        if sum(succeeded) == transactions and min(succeeded, default=-1) >= 0:
+            means = (re.search(rf"^ - latency average = {_NUMBER} ms", part, re.MULTILINE) for part in parts)
+            return tuple(
+                Exact(count, _milli(mean) if count else None, lost)
+                for count, mean, lost in zip(succeeded, means, failed, strict=True)
+            )
+    return ()
+
+
+def _count(text: str, before: str) -> int:
+    match = re.search(rf"^{before}number of failed transactions: (\d+)", text, re.MULTILINE)
+    return int(match[1]) if match else 0
 
 
 def parse_progress(line: str) -> Moment | None:

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Literal
 
 from dbtune.baseline.histogram import EMPTY, Histogram, of_counts
@@ -14,6 +13,7 @@ from dbtune.baseline.load_result import LoadBlock, LoadMoment, LoadResult, LoadS
 from dbtune.load.timeline import Timeline
 
 _US = 1e-6
+_NOTHING: Counter[int] = Counter()
 _FINE_BITS, _COARSE_BITS = 11, 8
 """Significant bits kept of a time: 0.1 % for percentiles of the whole, under 1 % for those of a second."""
 
@@ -55,11 +55,15 @@ class Times:
 
 @dataclass(slots=True)
 class Tally:
-    """Requests of one stream in one block. `unseen` succeeded too, and were not timed."""
+    """Requests of one stream in one block. `timed` of them were measured: fewer than `response` counts in a sample.
+
+    `unseen` is what an exact count adds to those, or takes from them.
+    """
 
     response: Times = field(default_factory=Times)
     service: Times = field(default_factory=Times)
-    unseen: float = 0.0
+    timed: int = 0
+    unseen: int = 0
     failed: int = 0
 
 
@@ -68,7 +72,7 @@ class Cell:
     """One step of the time series, all streams together."""
 
     times: Counter[int] = field(default_factory=Counter)
-    unseen: float = 0.0
+    unseen: int = 0
     failed: int = 0
     dropped: int = 0
 
@@ -97,20 +101,25 @@ class Recorder:
         self.pending: Counter[int] = Counter()
         """A sample of the segment under way, in microseconds, of an engine whose log is read at its end."""
 
-    def add(self, seen: Seen, weight: float = 1.0) -> None:
+    def add(self, seen: Seen, weight: int = 1) -> None:
         """What succeeded; with `weight` each stands for so many, of which only one was timed.
 
         A time below zero, which only a clock that jumps can give, counts as zero.
         """
         tally = self._tally(seen.stream, seen.offset_s)
         response = max(seen.response_us, 0)
-        tally.response.add(response, seen.count)
+        tally.response.add(response, seen.count * weight)
+        tally.timed += seen.count
         if seen.service_us is not None:
-            self.serve(seen.stream, seen.offset_s, seen.service_us, seen.count)
-        cell = self._cell(seen.offset_s)
-        cell.times[rounded(response, _COARSE_BITS)] += seen.count
-        tally.unseen += (weight - 1) * seen.count
-        cell.unseen += (weight - 1) * seen.count
+            self.serve(seen.stream, seen.offset_s, seen.service_us, seen.count * weight)
+        self._cell(seen.offset_s).times[rounded(response, _COARSE_BITS)] += seen.count * weight
+
+    def correct(self, stream: int, offset_s: float, count: int, sum_us: int) -> None:
+        """What an exact count and an exact sum say beyond a sample: so many more requests, so much more time."""
+        tally = self._tally(stream, offset_s)
+        tally.unseen += count
+        tally.response.sum_us = max(tally.response.sum_us + sum_us, 0)
+        self._cell(offset_s).unseen += count
 
     def serve(self, stream: int, offset_s: float, service_us: int, count: int = 1) -> None:
         """What requests took themselves, of an engine that tells it apart from their waiting."""
@@ -205,7 +214,7 @@ class Recorder:
             clients=self.plan.clients_in(block.start_s, block.end_s),
         )
 
-    def _of(self, keys: Sequence[tuple[int, int]], pending: Mapping[int, int] = MappingProxyType({})) -> LoadBlock:
+    def _of(self, keys: Sequence[tuple[int, int]], pending: Counter[int] = _NOTHING) -> LoadBlock:
         """The requests of several tallies together."""
         tallies = [self._tallies[key] for key in keys]
         response, service = Times(), Times()
@@ -215,11 +224,13 @@ class Recorder:
         for time_us, count in pending.items():
             response.add(time_us, count)
         failed = sum(tally.failed for tally in tallies)
+        answered, timed = response.counts.total(), sum(tally.timed for tally in tallies) + pending.total()
         return LoadBlock(
             offset_s=0.0,
             duration_s=0.0,
-            sent=response.counts.total() + round(sum(tally.unseen for tally in tallies)) + failed,
+            sent=max(answered + sum(tally.unseen for tally in tallies), 0) + failed,
             failed=failed,
+            timed=timed if timed < answered else None,
             response=response.histogram(),
             service=service.histogram() if service.counts else None,
         )
@@ -252,7 +263,7 @@ def moments(cells: Mapping[int, Cell], plan: Timeline, end_s: float) -> tuple[Lo
             LoadMoment(
                 offset_s=start_s,
                 duration_s=length_s,
-                rate=(cell.times.total() + cell.unseen) / length_s,
+                rate=max(cell.times.total() + cell.unseen, 0) / length_s,
                 failed_rate=cell.failed / length_s,
                 dropped_rate=cell.dropped / length_s,
                 p50_s=quantile_s(cell.times, 0.5),

@@ -10,6 +10,7 @@ from typing import Literal
 from dbtune.baseline.histogram import Histogram
 from dbtune.baseline.load_result import LoadBlock, LoadResult
 from dbtune.load.judgement import Expectation, ThresholdOutcome
+from dbtune.load.sampling import describe_sample
 
 LoadVerdict = Literal["passed", "failed", "measured"]
 
@@ -46,6 +47,12 @@ class LoadOutcome:
     cells: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
     expectations: tuple[Expectation, ...] = ()
     """The thresholds as they were asked for, for those who merge."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be known about the figures: the notes, and how exact a sample is."""
+        sample = describe_sample(self.result)
+        return self.notes if sample is None else (sample, *self.notes)
 
     @property
     def verdict(self) -> LoadVerdict:

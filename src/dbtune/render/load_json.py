@@ -12,6 +12,7 @@ from dbtune.core.reports import envelope
 from dbtune.load.document import SCHEMA
 from dbtune.load.judgement import ThresholdOutcome
 from dbtune.load.report import LoadOutcome, LoadReport, StageFigures
+from dbtune.load.sampling import sampling_interval
 from dbtune.render.document import to_json
 
 
@@ -46,6 +47,7 @@ def _load(outcome: LoadOutcome) -> dict[str, Any]:
         "dropped": result.dropped,
         "throughput_per_s": _per_s(result.sent - result.failed, result.duration_s),
         "errors_rate": result.failed / result.sent if result.sent else None,
+        "sampling": _sampling(result),
         "latency": figures(result.response),
         "service": figures(result.service) if result.service is not None else None,
         "errors": [{"message": message, "count": count} for message, count in result.errors.items()],
@@ -76,6 +78,15 @@ def figures(histogram: Histogram) -> dict[str, Any]:
         "p99_9_s": quantile(histogram, 0.999),
         "max_s": histogram.high_s if filled else None,
     }
+
+
+def _sampling(result: LoadResult) -> dict[str, Any] | None:
+    """Where only a sample was timed: of how many, and between which seconds the percentiles of all lie, at 95 %."""
+    if result.timed is None:
+        return None
+    shares = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
+    intervals = {name: sampling_interval(result, share) for name, share in shares.items()}
+    return {"timed": result.timed, "of": result.sent - result.failed, **intervals}
 
 
 def _per_s(count: float, seconds: float) -> float | None:

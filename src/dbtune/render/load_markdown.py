@@ -39,7 +39,7 @@ def _load(outcome: LoadOutcome) -> Iterator[str]:
         yield from _stages(outcome)
     for message, count in outcome.result.errors.items():
         yield f"- {count:,}× {markdown(message)}"
-    for note in outcome.notes:
+    for note in outcome.remarks:
         yield f"- {markdown(note)}"
 
 

@@ -62,7 +62,7 @@ def _load(outcome: LoadOutcome, screen: Screen) -> Iterator[RenderableType]:
             yield Text(f"and {len(outcome.result.errors) - _MOST_ERRORS} more kinds of errors")
             break
         yield Text(f"error {count:,}×: {one_line(message)}", style="red")
-    for note in outcome.notes:
+    for note in outcome.remarks:
         yield Text(f"note: {one_line(note)}", style="dim")
 
 

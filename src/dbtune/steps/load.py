@@ -60,7 +60,7 @@ class Load(Step):
     sample: Share | None = Field(
         default=None,
         gt=0,
-        description="pgbench: of its transactions, how many are timed; else as many as keep the log small",
+        description="pgbench: of its transactions, how many are timed; else all, up to 5,000 a second",
     )
     thresholds: dict[str, Thresholds] = Field(
         default_factory=dict,

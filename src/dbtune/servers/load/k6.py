@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dbtune.core.errors import Misused, Unreachable
 from dbtune.core.secrets import mask_password
-from dbtune.load.k6_output import CLIENTS, DROPPED, REQUEST, Point, parse_point
+from dbtune.load.k6_output import CLIENTS, DROPPED, REQUEST, Point, needed_lines, parse_point
 from dbtune.load.live import Ended, Live, Watch
 from dbtune.load.recorder import Recorder, Seen
 from dbtune.servers.load.children import Child, running
@@ -173,10 +173,13 @@ def _read(child: Child, lines: queue.Queue[list[bytes] | None]) -> None:
             break
         if not data:
             break
-        whole = (rest + data).split(b"\n")
-        rest = whole.pop()
-        lines.put(whole)
-    lines.put([rest])
+        text = rest + data
+        end = text.rfind(b"\n") + 1
+        rest = text[end:]
+        # Filtered at once: what is not needed costs no more than its search, beside a k6 that needs the processors.
+        if found := needed_lines(text[:end]):
+            lines.put(found)
+    lines.put(needed_lines(rest))
     lines.put(None)
 
 

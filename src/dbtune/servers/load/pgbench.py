@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dbtune.core.secrets import mask_password
@@ -20,12 +19,17 @@ from dbtune.load.recorder import Recorder
 from dbtune.load.stages import Segment
 from dbtune.servers.load.children import Child, running
 from dbtune.servers.load.pgbench_errors import no_space, not_started
-from dbtune.servers.load.pgbench_logs import LiveLog, log_files, read_logs
+from dbtune.servers.load.pgbench_logs import LiveLog, read_logs
 from dbtune.servers.load.programs import Program
 
+MOST_LOGGED_PER_S = 5_000
+"""Lines that pgbench may log in a second: each costs it a few microseconds that the load then lacks."""
 MOST_LOGGED = 3_000_000
-"""Lines that one run may log, about 120 MB; a longer one logs a sample of its transactions."""
-_UNKNOWN_RATE = 20_000.0
+"""Lines that one run may log, about 120 MB."""
+_FIRST_S, _WORTH_CUTTING_S = 1.0, 3.0
+"""So long is everything logged where nobody knows yet how much that is, of stretches that are not shorter."""
+_FEWER_BY_CHANCE = 6.0
+"""Standard deviations by which a sample may be smaller than expected before the log is held to be damaged."""
 _LEAST_FREE_BYTES = 64 << 20
 _GRACE_S = 30.0
 _BEHIND_S = 0.1
@@ -57,19 +61,6 @@ class Job:
     sample: float | None = None
 
 
-@contextmanager
-def private_directory() -> Iterator[Path]:
-    """Where scripts and logs lie while the load runs. Raises Unsupported where none can be made."""
-    try:
-        directory = Path(tempfile.mkdtemp(prefix="dbtune-load-"))
-    except OSError as error:
-        raise no_space(Path(tempfile.gettempdir()), error.strerror or "no space") from error
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
 def write_scripts(directory: Path, scripts: Sequence[Script]) -> tuple[str, ...]:
     """The arguments that name them. A name of ours, since pgbench reads a weight after the last @."""
     arguments: list[str] = []
@@ -87,46 +78,67 @@ def write_scripts(directory: Path, scripts: Sequence[Script]) -> tuple[str, ...]
 
 
 class Pgbench:
-    """Successive runs of one job; the rate of the last one tells how much the next may log."""
+    """Successive runs of one job; the rate of the last one tells which share of the next is logged."""
 
     def __init__(self, job: Job, directory: Path, recorder: Recorder, watch: Watch) -> None:
         self._job, self._directory, self._recorder, self._watch = job, directory, recorder, watch
         self._scripts = write_scripts(directory, job.scripts)
         self._rate_per_client: float | None = None
-        self._began = False
+        self._runs = 0
 
     def run(self, segment: Segment) -> Ended:
         """Raises Misused for a script that pgbench refuses, Unreachable, Refused, Unsupported for a full disk."""
         if segment.clients == 0:
             return self._rest(segment)
-        share, columns = self._share(segment), self._columns(segment)
-        run = _Run(self._command(segment, share), self._directory, self._job.environment, segment)
+        ended = Ended()
+        for part in self._parts(segment):
+            ended = ended.and_then(self._run(part))
+            if ended.stopped or ended.broken:
+                break
+        return ended
+
+    def _parts(self, segment: Segment) -> tuple[Segment, ...]:
+        """The stretch, with its first second apart where that has to tell how fast it goes."""
+        known = segment.stage < 0 or self._job.sample is not None or self._expected_rate(segment) is not None
+        if known or segment.duration_s < _WORTH_CUTTING_S:
+            return (segment,)
+        rest = replace(segment, start_s=segment.start_s + _FIRST_S, duration_s=segment.duration_s - _FIRST_S)
+        return replace(segment, duration_s=_FIRST_S), rest
+
+    def _run(self, segment: Segment) -> Ended:
+        every, columns = self._every(segment), self._columns(segment)
+        run = _Run(self._command(segment, every), self._directory, self._job.environment, segment)
+        first, self._runs = self._runs == 0, self._runs + 1
         try:
             status = run.carry_out(self._watch, LiveLog(self._directory, columns), self._recorder.pending)
         except KeyboardInterrupt:
             # What was measured until then is worth showing.
             if segment.stage >= 0:
-                self._settle(run, segment, share)
+                self._settle(run, segment, every)
             raise
         finally:
             self._recorder.pending.clear()
         if run.summary is None and not (run.stopped or run.overdue):
-            if self._began:
+            if not first:
                 return Ended(broken=(f"pgbench did not run to its end: {complaint(list(run.said))}",))
             raise not_started(complaint(list(run.said)), status, segment.clients, self._recorder.names)
-        self._began = True
         if run.summary is not None and run.summary.tps:
             self._rate_per_client = run.summary.tps / segment.clients
         if segment.stage < 0:
-            for path in log_files(self._directory):
-                path.unlink(missing_ok=True)
             return Ended(broken=self._ended_clients(run, segment), stopped=run.stopped)
-        return self._settle(run, segment, share)
+        return self._settle(run, segment, every)
 
-    def _settle(self, run: _Run, segment: Segment, share: float) -> Ended:
+    def _settle(self, run: _Run, segment: Segment, every: int) -> Ended:
         """The log into the recorder, and whether it is whole."""
-        reading = read_logs(self._directory, self._columns(segment), segment, share, self._recorder)
         summary = run.summary
+        reading = read_logs(
+            self._directory,
+            self._columns(segment),
+            segment,
+            self._recorder,
+            every=every,
+            exact=summary.scripts if summary else (),
+        )
         measured_s = summary.transactions / summary.tps if summary and summary.tps else run.elapsed_s
         end_s = segment.end_s if summary else min(segment.start_s + measured_s, segment.end_s)
         self._recorder.worked(segment.start_s, end_s, min(measured_s, run.elapsed_s))
@@ -135,15 +147,13 @@ class Pgbench:
             self._recorder.fail(aborted.script or 0, offset_s, mask_password(aborted.message))
         if segment.rate is not None and reading.lag_s >= _BEHIND_S:
             self._recorder.drop(end_s - 1e-6, int(segment.rate * reading.lag_s))
-        broken, notes = list(self._ended_clients(run, segment)), []
-        if summary is not None and share == 1 and reading.transactions < 0.999 * summary.transactions:
-            missing = summary.transactions - reading.transactions
-            broken.append(f"{missing:,} of {summary.transactions:,} transactions are missing in the log: a full disk?")
+        broken = list(self._ended_clients(run, segment))
+        if summary is not None and reading.transactions < _least_logged(summary.transactions, every):
+            expected = f"{summary.transactions:,}" if every == 1 else f"about {summary.transactions // every:,}"
+            broken.append(f"the log has {reading.transactions:,} transactions of {expected}: a full disk?")
         if reading.unreadable:
             broken.append(f"{reading.unreadable} lines of the log cannot be read")
-        if share < 1:
-            notes.append(f"{share:.1%} of the transactions were logged and give the times; the counts are scaled up")
-        return Ended(tuple(broken), tuple(notes), run.stopped)
+        return Ended(tuple(broken), stopped=run.stopped)
 
     def _ended_clients(self, run: _Run, segment: Segment) -> tuple[str, ...]:
         found = []
@@ -166,21 +176,30 @@ class Pgbench:
             self._recorder.worked(segment.start_s, segment.end_s, segment.duration_s)
         return Ended()
 
-    def _share(self, segment: Segment) -> float:
-        """Of its transactions, how many to log: what was asked for, else what keeps the log small."""
+    def _every(self, segment: Segment) -> int:
+        """One in how many of its transactions to log: what was asked for, else what costs next to nothing."""
         if self._job.sample is not None:
-            return self._job.sample
-        per_client = self._rate_per_client
-        rate = segment.rate or (per_client * segment.clients if per_client else _UNKNOWN_RATE)
-        expected = rate * segment.duration_s
-        return 1.0 if expected <= MOST_LOGGED else max(MOST_LOGGED / expected, 0.0001)
+            return max(round(1 / self._job.sample), 1)
+        rate = self._expected_rate(segment) or 0.0
+        return max(math.ceil(rate / min(MOST_LOGGED_PER_S, MOST_LOGGED / segment.duration_s)), 1)
 
-    def _command(self, segment: Segment, share: float) -> list[str]:
+    def _expected_rate(self, segment: Segment) -> float | None:
+        """Transactions per second. None: nobody knows before the first run."""
+        if segment.rate is not None:
+            return segment.rate
+        return None if self._rate_per_client is None else self._rate_per_client * segment.clients
+
+    def _command(self, segment: Segment, every: int) -> list[str]:
         job = self._job
         threads = min(segment.clients, os.cpu_count() or 1)
         words = [str(job.program.path), "-n", "-M", job.protocol, "-c", str(segment.clients), "-j", str(threads)]
         words += ["-T", str(max(round(segment.duration_s), 1)), "-P", "1"]
-        words += ["-l", f"--log-prefix={self._directory / 'log'}", *self._scripts]
+        words += self._scripts
+        if segment.stage >= 0:
+            words += ["-l", f"--log-prefix={self._directory / 'log'}"]
+            # pgbench draws for its log from the scripts' random numbers: with a seed it always does.
+            if every > 1 or job.seed is not None:
+                words.append(f"--sampling-rate={1 / every:.9f}")
         for name, value in job.variables.items():
             words += ["-D", f"{name}={value}"]
         if segment.rate is not None:
@@ -189,14 +208,21 @@ class Pgbench:
             words.append(f"--max-tries={job.max_tries}")
         if job.program.version >= (15,):
             words.append("--failures-detailed")
-        if share < 1:
-            words.append(f"--sampling-rate={share:.6f}")
         if job.seed is not None:
-            words.append(f"--random-seed={job.seed}")
+            # Else each stretch would repeat the one before it.
+            words.append(f"--random-seed={job.seed + self._runs}")
         return [*words, job.conninfo]
 
     def _columns(self, segment: Segment) -> Columns:
         return Columns(lag=segment.rate is not None, retries=self._job.max_tries > 1)
+
+
+def _least_logged(transactions: int, every: int) -> float:
+    """Fewer lines than that are no whole log of so many transactions."""
+    if every == 1:
+        return 0.999 * transactions
+    expected = transactions / every
+    return expected - _FEWER_BY_CHANCE * math.sqrt(expected) - 1
 
 
 class _Run:

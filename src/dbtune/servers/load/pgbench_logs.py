@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dbtune.load.pgbench_log import Columns, Tallied, tally
+from dbtune.load.pgbench_output import Exact
 from dbtune.load.recorder import Recorder, Seen
+from dbtune.load.sampling import Logged, correct, record_failures
 from dbtune.load.stages import Segment
 
 _CHUNK_BYTES = 4 << 20
-_TAIL_BYTES = 32 << 10
+_TAIL_BYTES = 8 << 10
 _US = 1e-6
 
 
@@ -22,8 +24,6 @@ class Reading:
     """What the files of one run held. `lag_s` is how far behind its schedule it was when it ended."""
 
     transactions: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-    skipped: int = 0
     unreadable: int = 0
     lag_s: float = 0.0
 
@@ -32,42 +32,54 @@ def log_files(directory: Path) -> list[Path]:
     return sorted(directory.glob("log.*"))
 
 
-def read_logs(directory: Path, columns: Columns, segment: Segment, share: float, recorder: Recorder) -> Reading:
-    """Fills the recorder and removes the files. `share` of the transactions was logged: each stands for 1 / share."""
-    reading = Reading()
+def read_logs(
+    directory: Path,
+    columns: Columns,
+    segment: Segment,
+    recorder: Recorder,
+    *,
+    every: int = 1,
+    exact: Sequence[Exact] = (),
+) -> Reading:
+    """Fills the recorder and removes the files. One in `every` transaction was logged, and stands for all of those.
+
+    `exact` is what pgbench counted itself, if it came to that; a sample is corrected by it.
+    """
+    reading, logged = Reading(), Logged()
     files = log_files(directory)
     starts = [start for start in (_start(path, columns) for path in files) if start is not None]
-    start_s = min(starts, default=0.0)
+    offset = partial(_offset, segment, min(starts, default=0.0))
     for path in files:
         for lines in _chunks(path):
             found = tally(lines, columns)
-            _enter(found, recorder, segment, start_s, share)
+            _enter(found, recorder, every, offset, logged)
             reading.transactions += found.transactions
-            reading.skipped += found.skipped.total()
             reading.unreadable += found.unreadable
-            for (_, _, what), count in found.failed.items():
-                reading.failed[what] += count
             if found.alike:
                 reading.lag_s = max(found.last_lag_us * _US, 0.0)
         path.unlink()
+    if every > 1 and exact:
+        correct(logged, exact, every, recorder, offset)
+    else:
+        record_failures(logged, every, recorder, offset)
     return reading
 
 
-def _enter(found: Tallied, recorder: Recorder, segment: Segment, start_s: float, share: float) -> None:
-    def offset(second: int) -> float:
-        # The middle of the second in which it ended, within the stretch that was planned.
-        inside = min(max(second + 0.5 - start_s, 0.0), segment.duration_s * 0.999999)
-        return segment.start_s + inside
+def _offset(segment: Segment, start_s: float, second: int) -> float:
+    """The middle of the second in which it ended, within the stretch that was planned."""
+    return segment.start_s + min(max(second + 0.5 - start_s, 0.0), segment.duration_s * 0.999999)
 
+
+def _enter(found: Tallied, recorder: Recorder, every: int, offset: Callable[[int], float], logged: Logged) -> None:
     for entry in found.alike:
-        seen = Seen(entry.script, offset(entry.second), entry.time_us, count=entry.count)
-        recorder.add(seen, weight=1 / share)
+        recorder.add(Seen(entry.script, offset(entry.second), entry.time_us, count=entry.count), weight=every)
+        logged.succeeded[entry.script, entry.second] += entry.count
+        logged.sum_us[entry.script, entry.second] += entry.time_us * entry.count
     for entry in found.served:
-        recorder.serve(entry.script, offset(entry.second), entry.time_us, entry.count)
-    for (script, second, what), count in found.failed.items():
-        recorder.fail(script, offset(second), what, round(count / share))
+        recorder.serve(entry.script, offset(entry.second), entry.time_us, entry.count * every)
+    logged.failed.update(found.failed)
     for second, count in found.skipped.items():
-        recorder.drop(offset(second), round(count / share))
+        recorder.drop(offset(second), count * every)
 
 
 class LiveLog:
