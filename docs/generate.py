@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from dbtune.app.rulebook import rulebook
+from dbtune.app.rulebook import look_up
 from dbtune.cli.main import COMMANDS, app, load
 from dbtune.core.formats import Screen
 from dbtune.playbook.outline import Event, Outline, StepOptions
@@ -99,7 +99,7 @@ def checks() -> Iterator[str]:
     """What `dbtune rule` prints of every code."""
     yield from ("# Checks and insights", "", GENERATED, "")
     yield from ("What `dbtune audit` looks for, and what `dbtune explain` sees in a plan. Codes are never reused.", "")
-    yield rules.markdown(rulebook(), Screen())
+    yield rules.markdown(look_up(), Screen())
 
 
 def json_schema() -> Iterator[str]:

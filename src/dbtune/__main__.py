@@ -11,13 +11,25 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run the command line; returns the exit code. No traceback and no password reaches the terminal."""
+    from dbtune.cli.stopping import stoppable
+
+    _replace_closed()
     try:
-        code = _run()
+        with stoppable():
+            code = _run()
     except KeyboardInterrupt:
         _complain("interrupted", None)
         code = INTERRUPTED
     _flush()
     return code
+
+
+def _replace_closed() -> None:
+    """Standard streams that were closed by whoever started us (`>&-`): the next connection would get their number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nowhere, "w" if number else "r"))
 
 
 def _run() -> int:

@@ -17,7 +17,7 @@ import redis
 import yaml
 from psycopg import conninfo, sql
 
-from dbtune.app.rulebook import rulebook
+from dbtune.app.rulebook import look_up
 from dbtune.checks.check import checks
 from dbtune.render.audits import RENDERERS
 
@@ -221,7 +221,7 @@ def test_an_unreachable_server_is_exit_3() -> None:
 
 
 def test_everything_that_can_be_found_explains_itself() -> None:
-    for entry in rulebook():
+    for entry in look_up().entries:
         assert "**Why it matters.**" in entry.text, entry.code
         assert "**What to do.**" in entry.text, entry.code
 
@@ -237,6 +237,7 @@ def test_a_rule_is_printed_by_code_and_by_name() -> None:
 def test_rules_are_listed_and_machines_can_read_them() -> None:
     listed = dbtune("rule").stdout
     document = json.loads(dbtune("rule", "--format", "json").stdout)
+    assert list(document)[:5] == ["schema", "dbtune", "target", "started_at", "duration_s"]
     assert {one["code"] for one in document["rules"]} > set(checks()) | {"PL001"}
     assert all(one["code"] in listed and one["documentation"] for one in document["rules"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -63,6 +64,14 @@ def test_an_interrupt_leaves_with_130(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert run(130, monkeypatch) == 130
     assert run(typer.Abort(), monkeypatch) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_interrupts_any_command(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(number)
+    monkeypatch.setattr("dbtune.cli.main.app", lambda **_: signal.raise_signal(number))
+    assert main() == 130
+    assert signal.getsignal(number) is before
 
 
 def test_what_a_command_returns_is_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

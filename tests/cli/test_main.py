@@ -115,3 +115,17 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     assert shown.stderr == ""
     assert shown.stdout.strip() == "0"
+
+
+@pytest.mark.parametrize(
+    ("closed", "shown"), [(">&-", ""), ("2>&-", f"dbtune {__version__}\n"), ("<&-", f"dbtune {__version__}\n")]
+)
+def test_a_standard_stream_that_is_closed_is_no_failure(closed: str, shown: str) -> None:
+    answer = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m dbtune --version {closed}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert (answer.stdout, answer.stderr) == (shown, "")

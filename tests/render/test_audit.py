@@ -17,7 +17,7 @@ from dbtune import __version__
 from dbtune.checks.check import checks, documentation
 from dbtune.core.findings import AuditReport, Finding, Fix, Unexamined
 from dbtune.core.formats import OutputFormat, Screen
-from dbtune.core.rulebook import Entry
+from dbtune.core.rulebook import Entry, Rulebook
 from dbtune.render import rules
 from dbtune.render.audits import RENDERERS
 
@@ -238,7 +238,8 @@ def test_any_text_whatever_is_rendered(form: OutputFormat, text: str) -> None:
 
 def test_every_rule_is_shown_in_every_form() -> None:
     known = [Entry(one.code, one.name, one.severity, "PostgreSQL", documentation(one)) for one in checks().values()]
+    book = Rulebook(datetime(2026, 1, 1, tzinfo=UTC), 0.1, tuple(known))
     for form, show in rules.RENDERERS.items():
-        text = show(known, Screen())
+        text = show(book, Screen())
         assert all(entry.code in text for entry in known), form
-    assert max(map(len, rules.terminal(known, Screen()).splitlines())) <= 80
+    assert max(map(len, rules.terminal(book, Screen()).splitlines())) <= 80

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 from dbtune.checks.check import checks, documentation
 from dbtune.core.errors import Misused
 from dbtune.core.identifiers import did_you_mean
-from dbtune.core.rulebook import Entry
+from dbtune.core.rulebook import Entry, Rulebook
 from dbtune.plans.insight import rules
 
 PLANS = "plans (`dbtune explain`)"
 
 
-def rulebook() -> tuple[Entry, ...]:
-    """Every entry, by source and code."""
+def look_up(wanted: str | None = None) -> Rulebook:
+    """One by code, in either case, or by name; without it all. Raises Misused for what is neither."""
+    started_at, start = datetime.now(UTC), time.monotonic()
+    entries = _everything() if wanted is None else (_entry(wanted),)
+    return Rulebook(started_at, time.monotonic() - start, entries)
+
+
+def _everything() -> tuple[Entry, ...]:
+    """By source and code."""
     audited = [
         Entry(
             check.code,
@@ -28,9 +38,8 @@ def rulebook() -> tuple[Entry, ...]:
     return tuple(sorted([*audited, *planned], key=lambda entry: (entry.source == PLANS, entry.code)))
 
 
-def entry(wanted: str) -> Entry:
-    """By code, in either case, or by name. Raises Misused for what is neither."""
-    known = rulebook()
+def _entry(wanted: str) -> Entry:
+    known = _everything()
     for one in known:
         if wanted.lower() in {one.code.lower(), one.name}:
             return one

@@ -135,9 +135,9 @@ def rule(
     from dbtune.render.rules import RENDERERS
 
     destination = choose(output_format, output, RENDERERS.keys())
-    from dbtune.app.rulebook import entry, rulebook
+    from dbtune.app.rulebook import look_up
 
-    destination.write([entry(check)] if check else rulebook(), RENDERERS)
+    destination.write(look_up(check), RENDERERS)
 
 
 def _wish(window: str | None, windows: int | None, slow: str, only: list[str] | None, skip: list[str] | None) -> Wish:

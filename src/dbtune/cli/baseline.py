@@ -106,7 +106,6 @@ def capture(
     from dbtune.baseline.probes import Statement, parse_pair
     from dbtune.cli.output import choose
     from dbtune.cli.progress import say, shown
-    from dbtune.cli.stopping import stoppable
     from dbtune.render.baseline_captures import SHOW
 
     destination = choose(output_format, output, SHOW, verbose=verbose)
@@ -119,7 +118,6 @@ def capture(
         targets = stack.enter_context(open_targets(Targets(postgres, redis, embedded), redis=Need.IF_NAMED))
         if order is not None:
             _ask_before(targets, order, yes=yes)
-        stack.enter_context(stoppable())
         progress = stack.enter_context(shown(quiet=quiet))
         found = use.capture(
             name, targets, window=watched, probes=wanted, statements=statements, repeat=repeat, load=order,

@@ -91,7 +91,6 @@ def _watch(url: str, every_s: float, times: int | None, destination: Destination
     import contextlib
 
     from dbtune.app.cache_watch import beats, describe_target
-    from dbtune.cli.stopping import stoppable
     from dbtune.core.errors import Misused
     from dbtune.render.cache_watch import as_json, as_line, as_panel
 
@@ -99,7 +98,7 @@ def _watch(url: str, every_s: float, times: int | None, destination: Destination
         raise Misused("--watch writes to standard output, as text or as JSON", hint="leave out --watch for a report")
     target = describe_target(url)
     live = sys.stdout.isatty() and destination.format == "terminal" and destination.path is None
-    with contextlib.suppress(KeyboardInterrupt), stoppable():
+    with contextlib.suppress(KeyboardInterrupt):
         if live:
             from rich.console import Console
             from rich.live import Live

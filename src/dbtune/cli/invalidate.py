@@ -121,7 +121,6 @@ def _listen(named: Targets, wanted: Wanted, playbook: Playbook | None, destinati
     from dbtune.app.invalidate import Wanted, rules
     from dbtune.app.listen import Listening
     from dbtune.app.targets import Need, open_targets
-    from dbtune.cli.stopping import stoppable
     from dbtune.core.errors import Misused
     from dbtune.core.invalidation import InvalidationReport
     from dbtune.core.secrets import mask_password
@@ -142,7 +141,6 @@ def _listen(named: Targets, wanted: Wanted, playbook: Playbook | None, destinati
 
     with (
         contextlib.suppress(KeyboardInterrupt),
-        stoppable(),
         open_targets(named, postgres=Need.REQUIRED, redis=Need.REQUIRED) as targets,
     ):
         Listening(targets.postgres or "", targets.redis or "", rules(playbook), ears.channel, said).run(

@@ -147,7 +147,6 @@ def _run(
     from dbtune.app import load as use
     from dbtune.app.targets import Targets, open_targets
     from dbtune.cli.progress import say, shown
-    from dbtune.cli.stopping import stoppable
 
     needs = use.needs(order, capturing=capture is not None)
     with ExitStack() as stack:
@@ -155,7 +154,6 @@ def _run(
             open_targets(Targets(postgres, redis, embedded), postgres=needs.postgres, redis=needs.redis)
         )
         ask_first(use.intention(targets, order), yes=yes)
-        stack.enter_context(stoppable())
         tell = stack.enter_context(shown(quiet=quiet))
         if capture is None:
             return use.run_loads(targets, order, tell)

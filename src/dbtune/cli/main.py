@@ -97,6 +97,8 @@ def _keep_examples(command: Any) -> None:  # noqa: ANN401
     command.help = (command.help or "").replace("\n\nExample", "\n\n\b\nExample")
     for child in getattr(command, "commands", {}).values():
         _keep_examples(child)
+        # Otherwise the list of a group's commands cuts each summary short.
+        child.short_help = child.help.partition("\n")[0]
 
 
 # Typer's rich help costs more than everything else at start-up, and wraps examples.

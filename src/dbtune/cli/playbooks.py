@@ -27,7 +27,6 @@ from dbtune.cli.options import (
     parse_tags,
     parse_vars,
 )
-from dbtune.cli.stopping import stoppable
 
 if TYPE_CHECKING:
     from dbtune.app.selection import Selection
@@ -132,7 +131,7 @@ def apply(
     )
     with _targets(postgres, redis, embedded=embedded) as targets, opened(targets) as workspace:
         _ask_first(f"Apply {loaded.name} to {workspace.target}?", yes=yes or saved_plan is not None)
-        with stoppable(), shown(quiet=quiet) as tell:
+        with shown(quiet=quiet) as tell:
             report = apply_playbook(workspace, order, tell)
     destination.write(report, RENDERERS["apply"])
     return report.exit_code
@@ -210,7 +209,7 @@ def rollback(
     wait_s = parse_seconds("--lock-wait", lock_wait)
     with _targets(postgres, redis) as targets, opened(targets) as workspace:
         _ask_first(f"Roll back {run} on {workspace.target}?", yes=yes)
-        with stoppable(), shown(quiet=quiet) as tell:
+        with shown(quiet=quiet) as tell:
             report: RunReport = roll_back(workspace, run, tell, lock_wait_s=wait_s)
     destination.write(report, RENDERERS["rollback"])
     return report.exit_code

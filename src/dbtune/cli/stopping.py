@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end long work as Ctrl-C does: cleaned up, and written down."""
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: cleaned up, written down, and with the same exit code."""
 
 from __future__ import annotations
 

@@ -87,7 +87,6 @@ def warm(
     from dbtune.app.warm import WarmOrder, opened_for_warming, warm_playbook
     from dbtune.cli.output import choose
     from dbtune.cli.progress import say, shown
-    from dbtune.cli.stopping import stoppable
     from dbtune.playbook.load import load
     from dbtune.render.warms import RENDERERS
 
@@ -95,6 +94,8 @@ def warm(
     _check_metrics(metrics_file)
     loaded = load(playbook, variables=parse_vars(var))
     selection = Selection(ids=tuple(only or ()), tags=parse_tags(tags))
+    budget_s = parse_seconds("--time-budget", budget) if budget else None
+    lock_wait_s = parse_seconds("--lock-wait", lock_wait)
     told: list[str] = []
     with (
         open_targets(Targets(postgres, redis, embedded), redis=Need.REQUIRED) as targets,
@@ -108,12 +109,12 @@ def warm(
             dry_run=dry_run,
             parallel=parallel,
             max_rate=max_rate,
-            budget_s=parse_seconds("--time-budget", budget) if budget else None,
-            lock_wait_s=parse_seconds("--lock-wait", lock_wait),
+            budget_s=budget_s,
+            lock_wait_s=lock_wait_s,
             ignore_memory=ignore_memory,
             full_speed=full_speed,
         )
-        with stoppable(), shown(quiet=quiet) as tell:
+        with shown(quiet=quiet) as tell:
             report = warm_playbook(workspace, order, breaker, told, tell)
     for transition in report.transitions:
         say(transition, quiet=quiet)

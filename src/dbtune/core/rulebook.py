@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,12 @@ class Entry:
     @property
     def what(self) -> str:
         return " ".join(self.text.partition("\n\n")[0].split())
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Every entry, or the one that was asked for."""
+
+    started_at: datetime
+    duration_s: float
+    entries: tuple[Entry, ...]

@@ -67,9 +67,6 @@ class Schema:
         known = self._by_name.get(table, [])
         return next((found for found in known if schema in (None, found[0])), None)
 
-    def is_ambiguous(self, name: TableName) -> bool:
-        return name[0] is None and len(self._by_name.get(name[1], [])) > 1
-
     def foreign(self, table: Table) -> Sequence[KeyRow]:
         return self._foreign.get(table, ())
 

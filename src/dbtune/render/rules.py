@@ -11,15 +11,16 @@ from rich.padding import Padding
 from rich.text import Text
 
 from dbtune.core.formats import Renderers, Screen
-from dbtune.core.rulebook import Entry
+from dbtune.core.reports import envelope
+from dbtune.core.rulebook import Entry, Rulebook
 from dbtune.render.document import to_json
 from dbtune.render.paint import paint
 
 _BOLD = re.compile(r"\*\*(.+?)\*\*|``?([^`]+)``?")
 
 
-def terminal(found: Sequence[Entry], screen: Screen) -> str:
-    return paint(screen, _one(found[0]) if len(found) == 1 else _all(found))
+def terminal(found: Rulebook, screen: Screen) -> str:
+    return paint(screen, _one(found.entries[0]) if len(found.entries) == 1 else _all(found.entries))
 
 
 def _one(entry: Entry) -> Iterator[RenderableType]:
@@ -57,17 +58,17 @@ def _styled(paragraph: str) -> Text:
     return text.append(paragraph[end:])
 
 
-def markdown(found: Sequence[Entry], screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
+def markdown(found: Rulebook, screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
     """A section for each check; with more than one, a table of all comes first."""
     lines = []
-    if len(found) > 1:
+    if len(found.entries) > 1:
         lines += ["| code | name | severity | what |", "|---|---|---|---|"]
-        for entry in found:
+        for entry in found.entries:
             first = entry.what.replace("|", "\\|")
             link = f"[{entry.code}](#{entry.code.lower()}-{entry.name})"
             lines.append(f"| {link} | {entry.name} | {entry.severity} | {first} |")
         lines.append("")
-    for entry in found:
+    for entry in found.entries:
         lines += [f"## {entry.code} {entry.name}", "", entry.text, "", _facts(entry), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -78,9 +79,10 @@ def _facts(entry: Entry) -> str:
     return f"Looks at {entry.source}{usually}.{needs}"
 
 
-def as_json(found: Sequence[Entry], screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
-    """`dbtune.rules/1`: every check with its whole documentation."""
-    return to_json({"schema": "dbtune.rules/1", "rules": [_rule(entry) for entry in found]})
+def as_json(found: Rulebook, screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
+    """`dbtune.rules/1`: every check with its whole documentation; the target is dbtune itself, there is no server."""
+    document = envelope("dbtune.rules/1", "dbtune", found.started_at, found.duration_s)
+    return to_json(document | {"rules": [_rule(entry) for entry in found.entries]})
 
 
 def _rule(entry: Entry) -> dict[str, Any]:
@@ -94,4 +96,4 @@ def _rule(entry: Entry) -> dict[str, Any]:
     }
 
 
-RENDERERS: Renderers[Sequence[Entry]] = {"terminal": terminal, "markdown": markdown, "json": as_json}
+RENDERERS: Renderers[Rulebook] = {"terminal": terminal, "markdown": markdown, "json": as_json}
