@@ -173,7 +173,7 @@ steps:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_killed_at_any_moment_the_next_apply_converges_and_the_rollbacks_restore(
     items: Any, dump: Callable[[str], str]
 ) -> None:

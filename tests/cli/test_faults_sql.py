@@ -95,7 +95,7 @@ def test_a_verify_that_stays_false_fails_and_the_rollback_still_knows_of_it(item
     assert "its verify query does not return true" in answer.errors
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_a_lock_that_is_not_to_be_had_fails_clearly_and_nobody_queues_long(items: Any) -> None:
     path = items.playbook(book(sql("alter table items add extra int")))
     with psycopg.connect(items.dsn) as holder:
@@ -205,7 +205,7 @@ def test_expectations_decide_and_say_why(items: Any) -> None:
     assert items.apply(path).code == 4
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_a_statement_that_never_ends_is_a_failed_expectation_not_a_failed_run(items: Any) -> None:
     steps = (
         {"explain": {"sql": "select pg_sleep(40)", "expect": {"max_time": "50ms"}}},

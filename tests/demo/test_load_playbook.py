@@ -15,7 +15,7 @@ from dbtune.playbook.load import load
 PLAYBOOK = resource("playbooks") / "load-recommendations.yml"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 def test_the_shipped_load_runs_on_the_sample_and_becomes_a_baseline(sample_copy: str, tmp_path: Path) -> None:
     from dbtune.app.baseline_store import load as read
 

@@ -19,7 +19,7 @@ LEAST_FOUND = 10
 """Fewer would say little about recall."""
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @pytest.mark.timeout(600)
 def test_in_mixed_traffic_nearly_every_loop_is_named_and_nearly_nothing_else(
     shop: str, calibration: Any, request: pytest.FixtureRequest

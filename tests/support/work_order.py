@@ -17,8 +17,8 @@ from xdist.scheduler.loadscope import LoadScopeScheduling  # type: ignore[import
 # What a test that asks PostgreSQL takes is one: a database of its own.
 _WITH_SERVER = {"postgres_server": 1.0, "redis_url": 0.3}
 _WITHOUT = 0.05
-# In what order slow tests go their own time limits tell.
-_USUAL_LIMIT_S = 180.0
+# Unless it says how slow it is: `@pytest.mark.slow(30)`.
+_SLOW_S = 10.0
 
 
 class WorkOrder(LoadScopeScheduling):  # type: ignore[misc]
@@ -46,14 +46,14 @@ def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     units: dict[tuple[bool, str], list[pytest.Item]] = defaultdict(list)
     for item in items:
         units[item.get_closest_marker("slow") is not None, _file(item.nodeid)].append(item)
-    costs = {unit: sum(_cost(item, is_slow=unit[0]) for item in held) for unit, held in units.items()}
+    costs = {unit: sum(map(_cost, held)) for unit, held in units.items()}
     return [item for unit in sorted(units, key=lambda unit: (unit[0], -costs[unit], unit[1])) for item in units[unit]]
 
 
-def _cost(item: pytest.Item, *, is_slow: bool) -> float:
-    if is_slow:
-        limit = item.get_closest_marker("timeout")
-        return float(limit.args[0]) if limit else _USUAL_LIMIT_S
+def _cost(item: pytest.Item) -> float:
+    slow = item.get_closest_marker("slow")
+    if slow is not None:
+        return float(slow.args[0]) if slow.args else _SLOW_S
     fixtures: Sequence[str] = getattr(item, "fixturenames", ())
     return sum((cost for name, cost in _WITH_SERVER.items() if name in fixtures), _WITHOUT)
 

@@ -220,7 +220,7 @@ def test_nx_writes_what_is_absent_and_xx_what_is_there_and_rollback_removes_only
     assert client.type("item:1") == form.encode()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_twenty_warm_runs_beside_a_writing_and_invalidating_application_leave_no_stale_read(
     connection: postgres.Connection, client: redis.Redis, database: str, cache_url: str
 ) -> None:
