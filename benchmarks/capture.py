@@ -52,7 +52,7 @@ def measure(what: str, dsn: str, server: EmbeddedPostgres) -> list[tuple[float, 
     """(capture beside its window, connecting) of each pair, in seconds."""
     capture = (
         sys.executable, "-m", "dbtune", "baseline", "capture", "x", "--postgres", dsn, "--window", f"{WINDOW_S:g}s",
-        "--quiet", "--format", "json",
+        "--quiet",
     )  # fmt: skip
     psql = (str(server.bin_dir / "psql"), "-X", "-d", dsn, "-c", "select 1")
     with tempfile.TemporaryDirectory() as directory:

@@ -236,8 +236,9 @@ def page(found: list[tuple[str, str, int, dict[str, int], float, float, list[flo
         yield f"- {world.name}: {rate:.1%} of the verdicts were false; {often:.0%} of the checks counted more than 5 %."
     yield from (
         "", ("A change of 1.2 times is hard to see between two runs, each with a level of its own that varies by 5 %:"
-        " most of these verdicts are inconclusive, and say so. Blocks that take turns (`dbtune baseline ab`) share"
-        " their level with their neighbours, and see it."), "",
+        " most of these verdicts are inconclusive, and say so. Where somebody else takes a third of the machine now and"
+        " then, even twice is often left open. Blocks that take turns (`dbtune baseline ab`) share their level with"
+        " their neighbours, and see both."), "",
         "On a server of your own, `dbtune baseline selfcheck` measures the noise and counts false verdicts.",
     )  # fmt: skip
 

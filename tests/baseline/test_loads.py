@@ -133,3 +133,15 @@ def test_a_load_that_got_no_answer_gets_no_verdict_and_is_said() -> None:
     assert {one.verdict for one in found.metrics if one.name.startswith(("latency", "throughput"))} == {"inconclusive"}
     assert metric(found, "errors.rate").verdict == "regressed"
     assert any("3000 of 3000 requests failed" in note.message for note in found.trust.notes)
+
+
+def test_an_interval_rests_on_what_was_timed_and_not_on_what_it_stands_for() -> None:
+    whole = load()
+    tenth = replace(whole, blocks=tuple(replace(block, timed=50) for block in whole.blocks))
+    every, sample = (metric(judge(side, side), "latency.p50") for side in (whole, tenth))
+    assert (every.before, metric(judge(tenth, tenth), "latency.p95").n_before) == (sample.before, 300)
+    assert metric(judge(tenth, tenth), "latency.p99").before_interval is None
+    wide, narrow = (metric(judge(side, side), "latency.p95").before_interval for side in (tenth, whole))
+    assert wide is not None
+    assert narrow is not None
+    assert wide.low < narrow.low < narrow.high < wide.high

@@ -52,11 +52,11 @@ def latency_side(load: LoadResult) -> Side:
 
 
 def _side(blocks: Sequence[LoadBlock], load: LoadResult) -> Side:
-    return side_of_histograms([(block.stage, block.response) for block in blocks], engine_of(load))
+    return side_of_histograms([(block.stage, block.response, block.timed) for block in blocks], engine_of(load))
 
 
 def _service_side(load: LoadResult) -> Side:
-    parts = [(block.stage, block.service) for block in load.blocks if block.service is not None]
+    parts = [(block.stage, block.service, block.timed) for block in load.blocks if block.service is not None]
     return side_of_histograms(parts, engine_of(load))
 
 

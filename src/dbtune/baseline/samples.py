@@ -59,13 +59,15 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A histogram."""
+    """A histogram. `timed`: how many independent times it rests on, where each of those stands for several calls."""
 
     histogram: Histogram
+    timed: int | None = None
 
     @property
     def count(self) -> int:
-        return self.histogram.count
+        """What an interval may rest on."""
+        return self.histogram.count if self.timed is None else self.timed
 
     def quantile(self, share: float) -> float | None:
         return histograms.quantile(self.histogram, share)
@@ -74,7 +76,11 @@ class Counted:
         ranks = statistics.quantile_ranks(self.count, share)
         if ranks is None:
             return None
-        return Interval(*(histograms.value_at_rank(self.histogram, rank) for rank in ranks))
+        return Interval(*(histograms.value_at_rank(self.histogram, self._among_all(rank)) for rank in ranks))
+
+    def _among_all(self, rank: int) -> int:
+        """The rank among the calls of one among the times that stand for them."""
+        return rank if self.timed is None else math.ceil(rank * self.histogram.count / self.timed)
 
     def mean(self) -> float | None:
         return self.histogram.mean_s if self.count else None
@@ -103,15 +109,23 @@ def side_of_values(blocks: Sequence[Sequence[float]], engine: str) -> Side:
     return Side(Values(whole), tuple(Values(part) for part in parts), (0,) * len(parts), engine)
 
 
-def side_of_histograms(blocks: Sequence[tuple[int, Histogram]], engine: str) -> Side:
-    """`blocks` are (stage, histogram)."""
-    filled = [(stage, block) for stage, block in blocks if block.count]
+def side_of_histograms(blocks: Sequence[tuple[int, Histogram, int | None]], engine: str) -> Side:
+    """`blocks` are (stage, histogram, of how many times it is a sample: None where all were timed)."""
+    filled = [block for block in blocks if block[1].count]
     return Side(
-        whole=Counted(histograms.merge(block for _, block in filled)),
-        blocks=tuple(Counted(block) for _, block in filled),
-        strata=tuple(stage for stage, _ in filled),
+        whole=Counted(histograms.merge(part for _, part, _ in filled), _independent(filled)),
+        blocks=tuple(Counted(part, timed) for _, part, timed in filled),
+        strata=tuple(stage for stage, _, _ in filled),
         engine=engine,
     )
+
+
+def _independent(blocks: Sequence[tuple[int, Histogram, int | None]]) -> int | None:
+    """Blocks of which a different part was timed weigh differently: (Σn)² / Σ(n²/timed) times are as good (Kish)."""
+    if all(timed is None for _, _, timed in blocks):
+        return None
+    squares = math.fsum(part.count**2 / (timed or part.count) for _, part, timed in blocks)
+    return int(sum(part.count for _, part, _ in blocks) ** 2 / squares)
 
 
 def spread_of(side: Side, share: float) -> tuple[float, int]:

@@ -43,7 +43,8 @@ def points(capture: Capture) -> Iterator[Point]:
         name = load.name
         yield from _latency(name, latency_side(load))
         for stream in load.streams if len(load.streams) > 1 else ():
-            side = side_of_histograms([(block.stage, block.response) for block in stream.blocks], load.engine)
+            parts = [(block.stage, block.response, block.timed) for block in stream.blocks]
+            side = side_of_histograms(parts, load.engine)
             yield from _latency(f"{name}.{stream.name}", side)
         if load.duration_s > 0:
             yield Point(name, "throughput", "1/s", "higher", (load.sent - load.failed) / load.duration_s)
