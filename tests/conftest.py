@@ -113,6 +113,13 @@ def _live_in_memory() -> None:
 
 
 @pytest.fixture(scope="session")
+def short_directory() -> Path:
+    """Where the paths of sockets stay short, everybody may pass, and servers are quick."""
+    memory = place_in_memory()
+    return memory if memory and os.environ.get("TMPDIR") == str(memory) else Path("/tmp")  # noqa: S108 - each makes a directory of its own
+
+
+@pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresAtHand]:
     given: str | None = request.config.getoption("--pg-dsn")
     with contextlib.ExitStack() as stack:
@@ -226,7 +233,7 @@ def _postgres_from(source: str) -> Iterator[PostgresAtHand]:
         with _postgres_container() as dsn:
             yield _look_at(dsn, "container")
         return
-    with embedded_postgres(TEST_SETTINGS, bin_dir=bin_dir) as server:
+    with embedded_postgres(TEST_SETTINGS, bin_dir=bin_dir, from_kept=True) as server:
         yield _look_at(server.dsn, "installed" if bin_dir else "embedded", server.bin_dir, server.log)
 
 

