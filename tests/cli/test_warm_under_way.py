@@ -8,17 +8,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, Self
 
 import psycopg
 import pytest
-import redis
+from topologies import Cluster
 
 from dbtune.cache.generations import BURY, TOMBSTONE_MS, tombstone_key
 from dbtune.cache.rules import Stale
 from dbtune.cache.tags import tag_key
 from dbtune.servers.redis.invalidate import Caps, Invalidation
 from dbtune.servers.redis.nodes import opened_nodes
+from dbtune.servers.redis.session import connect_whole
 
 ROWS = 600
 RUNS = 20
@@ -75,7 +77,7 @@ class Application:
         with (
             psycopg.connect(self.dsn, autocommit=True) as database,
             opened_nodes(self.url) as nodes,
-            redis.Redis.from_url(self.url) as client,
+            closing(connect_whole(self.url)) as client,
         ):
             invalidation = Invalidation(nodes, Caps(share=1.0))
             while not self._stop.is_set():
@@ -113,7 +115,7 @@ class Application:
         return chance.choice(("tag", "pattern"))
 
     def _read(self) -> None:
-        with redis.Redis.from_url(self.url) as client:
+        with closing(connect_whole(self.url)) as client:
             while not self._stop.is_set():
                 number = random.randrange(HOT)  # noqa: S311 - no secret
                 floor = self.floors[number]
@@ -128,16 +130,14 @@ class Application:
                     self.stale.append(f"doc:{number} is {version}, and was {floor} before it was read")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_no_reader_ever_sees_an_older_value_in_twenty_runs(dbtune: Any, cache_url: str) -> None:
+def keep_warming(dbtune: Any, url: str, runs: int) -> None:
     dbtune.sql("create table docs (id int primary key, version bigint not null)")
     dbtune.sql(f"insert into docs select i, 1 from generate_series(0, {ROWS - 1}) i")
     playbook = dbtune.playbook(PLAYBOOK.replace("MODE", "newer\n      version: version"))
     written = whole = 0
-    with Application(dbtune.dsn, cache_url) as application:
-        for _ in range(RUNS):
-            answer = dbtune.json("warm", playbook, "--force", "--redis", cache_url)
+    with Application(dbtune.dsn, url) as application:
+        for _ in range(runs):
+            answer = dbtune.json("warm", playbook, "--force", "--redis", url)
             (step,) = answer.document["steps"]
             # Overtaken again and again it says so, and the next run finishes the job.
             assert answer.code == 0 or "invalidated meanwhile" in step["error"], answer.out
@@ -146,8 +146,20 @@ def test_no_reader_ever_sees_an_older_value_in_twenty_runs(dbtune: Any, cache_ur
     assert not application.failures
     assert application.stale == []
     # It says something only if all of them met.
-    assert (written > ROWS, whole > RUNS / 4) == (True, True)
+    assert (written > ROWS, whole > runs / 4) == (True, True)
     assert all(application.done[how] for how in ("key", "pattern", "tag", "write", "script", "hit", "miss"))
+
+
+@pytest.mark.slow(30)
+@pytest.mark.timeout(600)
+def test_no_reader_ever_sees_an_older_value_in_twenty_runs(dbtune: Any, cache_url: str) -> None:
+    keep_warming(dbtune, cache_url, RUNS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_nor_does_a_reader_of_a_cluster(dbtune: Any, redis_cluster: Cluster) -> None:
+    keep_warming(dbtune, redis_cluster.url, RUNS // 2)
 
 
 @pytest.mark.slow
