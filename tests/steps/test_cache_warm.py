@@ -64,7 +64,7 @@ def test_nothing_warmed_yet_is_a_change_with_its_undo_and_an_estimate() -> None:
 def test_the_query_is_planned_with_the_columns_that_the_key_and_the_value_need() -> None:
     warm = step(key="rec:{id}:{id}", value="title")
     (explained,) = (q for q in facts(warm, None).answers if isinstance(q, Explained))
-    assert explained.sql == 'select row_to_json(q), q."id", q."title" from (\nselect id from contents\n) as q'
+    assert explained.sql == 'select row_to_json(q.*), q."id", q."title" from (\nselect id from contents\n) as q'
 
 
 def test_a_query_that_cannot_be_planned_blocks_with_the_servers_reason_and_hint() -> None:

@@ -257,7 +257,7 @@ class CacheWarm(Step):
         named = (self.value, self.score, self.version, self.ttl_column)
         wanted = (*KeyTemplate.parse(self.key).columns, *(name for name in named if name is not None))
         columns = [column for column in dict.fromkeys(wanted) if column not in self.nested]
-        names = ", ".join(["row_to_json(q)", *(f'q."{column}"' for column in columns)])
+        names = ", ".join(["row_to_json(q.*)", *(f'q."{column}"' for column in columns)])
         return Explained(f"select {names} from (\n{bare_query(self.query)}\n) as q")
 
     def _why_not_due(self, found: WarmMarker) -> str:

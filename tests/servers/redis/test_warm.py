@@ -188,6 +188,19 @@ def test_every_form_of_a_reading_query_is_warmed_from(
     assert warm(connection, client, warming(query)).keys == 1
 
 
+def test_columns_may_be_called_as_our_own_statement_calls_its_parts(
+    connection: postgres.Connection, client: redis.Redis
+) -> None:
+    names = "x, q, n, p, parent"
+    query = f"select {names} from (values (1, 2, 3, 4, 5)) as v ({names})"
+    nested = (("inner", f"select {names} from (values (parent.x, 2, 3, 4, 5)) as w ({names})"),)
+    warm(connection, client, warming(query, key="rec:{x}", nested=nested))
+    row = {"x": 1, "q": 2, "n": 3, "p": 4, "parent": 5}
+    assert json.loads(value_of(client, "rec:1")) == {**row, "inner": [row]}
+    warm(connection, client, warming(query, key="rec:{x}"))
+    assert json.loads(value_of(client, "rec:1")) == row
+
+
 def test_rows_with_null_in_the_key_or_the_value_are_skipped_and_counted(
     connection: postgres.Connection, client: redis.Redis
 ) -> None:

@@ -129,7 +129,7 @@ class _Query:
             return False
         column = self._template.columns[0]
         probe = sql.SQL(
-            "/* dbtune */ explain (format json) select x from (select case when n > 0 then null::{} end as x"
+            "/* dbtune */ explain (format json) select p.x from (select case when n > 0 then null::{} end as x"
             " from generate_series(1, 2) as n) as p left join {} on {} = p.x"
         ).format(sql.SQL(_type_name(connection, self._types[column])), self._inner, _column(column))
         # A savepoint: what cannot be compared at all (json) is no reason to stop.
@@ -158,7 +158,7 @@ class _Query:
 
     def _string(self) -> sql.Composable:
         if self._action.value is None:
-            return sql.SQL("row_to_json(q)::text")
+            return sql.SQL("row_to_json(q.*)::text")  # not a column that is called q
         if self._action.encoding is not None:
             return sql.SQL("to_json({})::text").format(_column(self._action.value))
         return self._text(self._action.value)
@@ -211,7 +211,7 @@ class _Query:
         for name, text in nested:
             lateral = sql.SQL("(\n{}\n) as n").format(_verbatim(text))
             found = _types(connection, sql.SQL("{} cross join lateral {}").format(parent, lateral), what=sql.SQL("n.*"))
-            item = sql.SQL("n.{}").format(sql.Identifier(next(iter(found)))) if len(found) == 1 else sql.SQL("n")
+            item = sql.SQL("n.{}").format(sql.Identifier(next(iter(found)))) if len(found) == 1 else sql.SQL("n.*")
             columns.append(
                 sql.SQL("(select coalesce(json_agg({}), '[]') from {}) as {}").format(
                     item, lateral, sql.Identifier(name)
