@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from dbtune.advisor.advice import Advice
-from dbtune.advisor.source import Column, Source
+from dbtune.advisor.source import Column, Source, Table
 from dbtune.advisor.source_file import to_bytes
 from dbtune.app import twin
 from dbtune.app.advise import Given, Wish, advise
@@ -82,6 +82,16 @@ def test_a_type_that_the_twin_lacks_spoils_only_the_statements_that_use_it(dump:
     assert [one.definition.keys[0].column for one in found.recommendations] == ["owner"]
     assert [one.query for one in found.not_examined] == [near]
     assert any(one.check == "extension postgis" for one in found.gaps)
+
+
+def test_a_foreign_table_is_said_to_be_one(dump: Path) -> None:
+    source = twin.read_dump(dump)
+    far = Table(9, "public", "far", "f", source.by_name["public", "items"].columns)
+    found = _ask(_changed(dump, replace(source, tables=(*source.tables, far))), f"{GOOD};\nselect * from far;")
+    assert len(found.recommendations) == 1
+    assert [(one.query, "foreign table public.far" in one.reason) for one in found.not_examined] == [
+        ("select * from far", True)
+    ]
 
 
 def test_a_server_with_another_planner_is_said(dump: Path) -> None:

@@ -21,6 +21,7 @@ from dbtune.plans.parameters import acceptable
 from dbtune.plans.tree import nodes
 
 _FIELD = re.compile(r"\bextract\s*\(\s*\$\d+\s+from\b", re.IGNORECASE)
+_MISSING = re.compile(r'relation "(.+)" does not exist')
 _NO_TABLE = "it reads no table of this database"
 _NO_ROWS = "its conditions contradict each other or the table's: PostgreSQL knows without reading that no row matches"
 
@@ -56,7 +57,7 @@ def analyse(workload: Workload, what_if: WhatIf, source: Source, progress: Progr
         try:
             found.append(_analysed(statement, what_if, source, all_indexes))
         except Misused as refusal:
-            failed.append((statement, refusal.message))
+            failed.append((statement, _told(refusal.message, source)))
     kept = without(workload, failed)
     each = {one.statement.fingerprint: one.statement for one in found}
     return Analyses(replace(kept, statements=tuple(each[one.fingerprint] for one in kept.statements)), tuple(found))
@@ -84,6 +85,16 @@ def _analysed(statement: Statement, what_if: WhatIf, source: Source, indexes: fr
     statement = replace(statement, variants=_shared(kept))
     typical = with_typical_values(statement, accesses, source)
     return Analysis(_proven(typical, what_if, indexes), tuple(accesses), propose(accesses, source))
+
+
+def _told(complaint: str, source: Source) -> str:
+    """PostgreSQL's word, unless we know better why a relation is not there."""
+    missing = _MISSING.search(complaint)
+    name = missing[1] if missing is not None else None
+    for table in source.tables:
+        if table.kind == "f" and name in (table.name, f"{table.schema}.{table.name}"):
+            return f"it reads the foreign table {table.schema}.{table.name}, which only its own server can plan"
+    return complaint
 
 
 def _plannable(variant: Variant) -> Variant:

@@ -86,7 +86,8 @@ class _Reader:
         root_of: Callable[[Table], Table],
         columns_of: Callable[[Table], Collection[str]],
     ) -> None:
-        self._nodes = list(_with_parents(document))
+        likes = frozenset(_likes(document, root_of))
+        self._nodes = [(node, parent) for node, parent in _with_parents(document) if id(node) not in likes]
         self.gathered: dict[str, _Gathered] = {}
         for node, _ in self._nodes:
             if "Relation Name" in node and "Alias" in node and "Schema" in node:
@@ -244,6 +245,24 @@ def _with_parents(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, An
         for child in node.get("Plans", ()):
             parents[id(child)] = node
         yield node, parents.get(id(node))
+
+
+def _likes(document: Mapping[str, Any], root_of: Callable[[Table], Table]) -> Iterator[int]:
+    """Scans, by id(), that one Append does as it does another: of hundreds of partitions one tells it all.
+
+    The first stays: conditions above an Append name it.
+    """
+    for append in nodes(document):
+        seen: set[tuple[object, ...]] = set()
+        for node in append.get("Plans", ()) if "Append" in append["Node Type"] else ():
+            if "Relation Name" not in node or "Plans" in node:
+                continue
+            alias = f"{node.get('Alias')}."
+            texts = (str(node[label]).replace(alias, ".") for label in ("Output", *_CONDITIONS) if label in node)
+            likeness = (node["Node Type"], root_of((node.get("Schema", ""), node["Relation Name"])), *texts)
+            if likeness in seen:
+                yield id(node)
+            seen.add(likeness)
 
 
 def _row(text: str) -> tuple[str, ...] | None:

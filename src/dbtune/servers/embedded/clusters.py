@@ -20,8 +20,6 @@ from dbtune.core.errors import Refused
 from dbtune.servers.embedded.binaries import CACHE, CACHE_VARIABLE
 from dbtune.servers.embedded.places import own_directory
 
-_COPY = "/bin/cp"
-
 
 def kept_cluster(options: Sequence[str]) -> Path:
     """Where the cluster that initdb makes with these options is kept, or would be."""
@@ -41,7 +39,8 @@ def is_whole(kept: Path) -> bool:
 
 def copying(source: Path, target: Path) -> list[str]:
     """The command that makes `target` a copy of the directory `source`, in the rights of whoever runs it."""
-    return [_COPY, "-R", str(source), str(target)]
+    command = shutil.which("cp", path=os.pathsep.join((os.defpath, os.environ.get("PATH", ""))))
+    return [command or "cp", "-R", str(source), str(target)]
 
 
 def keep(fresh: Path, kept: Path) -> None:
@@ -56,8 +55,10 @@ def keep(fresh: Path, kept: Path) -> None:
                 # The account that copies it is another one. There is nothing secret in it.
                 for path in (ready, *ready.rglob("*")):
                     path.chmod(0o755 if path.is_dir() else 0o644)
+            if is_whole(kept):
+                # Somebody was faster, and others may be copying it.
+                return
             if kept.exists():
-                # It is not whole, or somebody was faster, whose copy is as good.
                 kept.rename(Path(directory, "old"))
             ready.rename(kept)
 

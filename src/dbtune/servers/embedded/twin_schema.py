@@ -50,11 +50,11 @@ def everything(source: Source, missing: Collection[str], sides: int) -> Iterator
 
     A stage has one list, or one for each of so many `sides`, which do not need each other.
     """
-    parts = independent(source.tables, sides)
     yield [list(types(source, missing))]
-    yield [list(tables(source, part, missing)) for part in parts]
+    yield [list(tables(source, part, missing)) for part in independent(source.tables, sides)]
     yield [[*functions(source), *sequences(source)]]
-    yield [list(indexes(source, part)) for part in parts]
+    # They lock their own table only, be it a partition.
+    yield [list(indexes(source, source.tables[side::sides])) for side in range(sides)]
     # After the keys: a view may group by a primary key and show its table's other columns.
     yield [[*views(source), *constraints(source), *extended_statistics(source)]]
 

@@ -13,7 +13,6 @@ import psycopg
 from dbtune.advisor.source import ColumnStatistics, Source, Table
 from dbtune.core.findings import Unexamined
 from dbtune.core.identifiers import quote
-from dbtune.servers.embedded.twin_schema import independent
 from dbtune.servers.postgres.session import Connection
 
 _TYPES = (
@@ -40,7 +39,7 @@ _FIELDS = tuple(field.name for field in fields(ColumnStatistics))
 
 def load_statistics(admins: Sequence[Connection], source: Source, missing: set[str]) -> list[Unexamined]:
     """What PostgreSQL would not take. Connections work side by side, but never on one table: each locks its tables."""
-    parts = [list(_rows(source, tables, missing)) for tables in independent(source.tables, len(admins))]
+    parts = [list(_rows(source, source.tables[side :: len(admins)], missing)) for side in range(len(admins))]
     with ThreadPoolExecutor(len(admins)) as pool:
         return [problem for problems in pool.map(_restore, admins, parts) for problem in problems]
 
