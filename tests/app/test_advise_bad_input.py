@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -140,16 +141,19 @@ def _server_directory(pid: int) -> Path | None:
     """That of the server beneath dbtune's guardian, once it runs: `postgres -D DIRECTORY/data`."""
     for guardian in _children(pid):
         for server in _children(guardian):
-            words = Path(f"/proc/{server}/cmdline").read_bytes().split(b"\0")
-            if b"-D" in words:
-                return Path(os.fsdecode(words[words.index(b"-D") + 1])).parent
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{server}/cmdline").read_bytes().split(b"\0")
+                if b"-D" in words:
+                    return Path(os.fsdecode(words[words.index(b"-D") + 1])).parent
     return None
 
 
 def _children(pid: int) -> list[int]:
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
+    # Threads and processes may end meanwhile.
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
     return found
 
 

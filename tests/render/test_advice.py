@@ -94,6 +94,7 @@ def test_the_terminal_s_lines_fit_and_the_statements_can_be_copied(width: int) -
     ("statement", "shown"),
     [
         (f"SELECT {', '.join(f't.column_{n}' for n in range(9))} FROM t WHERE t.a = $1", "SELECT … FROM t WHERE t.a"),
+        ("with w as (select 1 from u where aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1) select 2 from w", "with w as (select 1"),
         ("select (select max(x) from u), 'from', a from t where b = 1", "select (select max(x) from u), 'from', a"),
     ],
 )

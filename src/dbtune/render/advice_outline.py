@@ -123,12 +123,12 @@ def gain(one: Served) -> str:
 
 def brief(one: Served) -> str:
     """As `query`, without a long list of columns: what tells an ORM's statements apart comes behind it."""
-    depth = 0
-    for token in tokens(one.query):
+    verb, depth = one.query.split(None, 1)[:1], 0
+    for token in tokens(one.query) if [word.lower() for word in verb] == ["select"] else ():
         depth += {"(": 1, ")": -1}.get(token.text, 0)
         if depth == 0 and token.kind == "word" and token.text.lower() == "from":
             if token.start > _LONG_LIST:
-                return query(replace(one, query=f"{one.query.split(None, 1)[0]} … {one.query[token.start :]}"))
+                return query(replace(one, query=f"{verb[0]} … {one.query[token.start :]}"))
             break
     return query(one)
 
