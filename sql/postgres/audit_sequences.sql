@@ -7,14 +7,13 @@ with feeding as (
     -- Indexes depend on columns in the same way as sequences, and are many more: each sequence is looked up.
     select distinct on (sequence_oid) * from (
         select
-            sequence.seqrelid as sequence_oid, owned.refobjid as table_oid, owned.refobjsubid as number,
-            owned.deptype = 'i' as is_identity, 1 as rank
+            sequence.seqrelid as sequence_oid, owned.refobjid as table_oid, owned.refobjsubid as number, 1 as rank
         from pg_sequence sequence
         join pg_depend owned
           on owned.classid = 'pg_class'::regclass and owned.objid = sequence.seqrelid and owned.objsubid = 0
          and owned.refclassid = 'pg_class'::regclass and owned.refobjsubid > 0 and owned.deptype in ('a', 'i')
         union all
-        select sequence.seqrelid, def.adrelid, def.adnum, false, 2
+        select sequence.seqrelid, def.adrelid, def.adnum, 2
         from pg_sequence sequence
         join pg_depend named
           on named.refclassid = 'pg_class'::regclass and named.refobjid = sequence.seqrelid
@@ -23,7 +22,7 @@ with feeding as (
     ) every
     order by sequence_oid, rank
 ), interesting as materialized (
-    select sequence.*, feeding.table_oid, feeding.is_identity, part.attname, part.atttypid
+    select sequence.*, feeding.table_oid, part.attname, part.atttypid
     from pg_sequence sequence
     left join feeding on feeding.sequence_oid = sequence.seqrelid
     left join pg_attribute part on part.attrelid = feeding.table_oid and part.attnum = feeding.number
@@ -44,8 +43,7 @@ select
     fed_space.nspname::text as fed_schema,
     fed.relname::text as fed_table,
     sequence.attname::text as fed_column,
-    sequence.atttypid::regtype::text as fed_type,
-    coalesce(sequence.is_identity, false) as is_identity
+    sequence.atttypid::regtype::text as fed_type
 from interesting sequence
 join pg_class relation on relation.oid = sequence.seqrelid
 join pg_namespace space on space.oid = relation.relnamespace

@@ -87,7 +87,6 @@ select
           )
     ) end as candidate_key,
     coalesce(indexes.size_bytes, 0)::bigint as indexes_bytes,
-    relation.relreplident::text as replica_identity,
     current_setting('autovacuum_vacuum_threshold')::float8 as vacuum_threshold,
     current_setting('autovacuum_vacuum_scale_factor')::float8 as vacuum_scale_factor,
     current_setting('autovacuum_vacuum_max_threshold', true)::float8 as vacuum_max_threshold,

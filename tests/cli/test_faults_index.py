@@ -60,6 +60,16 @@ def test_every_option_is_built_and_found_again(items: Any) -> None:
     converges(items, *options)
 
 
+def test_columns_that_join_to_one_name_give_indexes_of_two_names(items: Any) -> None:
+    items.sql('create table joined (a int, b int, a_b int, b_a int, "a b" int)')
+    columns = [["a", "b"], ["a_b"], ["a", "b_a"], ["a_b", "a"], ["a b"]]
+    converges(items, *({"table": "joined", "columns": one} for one in columns))
+    document = items.json("plan", items.playbook(book({"table": "joined", "columns": ["b", "a_b"]}))).document
+    assert "joined_b_a_b_idx" not in str(document)
+    document = items.json("plan", items.playbook(book({"table": "joined", "columns": ["a_b"]}))).document
+    assert "joined_a_b_idx" in str(document)
+
+
 @pytest.mark.pg(">= 15")
 def test_nulls_may_be_equal_in_a_unique_index(items: Any) -> None:
     items.sql("create table n (a int, b int)")
@@ -98,7 +108,7 @@ def test_any_name_that_postgresql_takes_is_taken(items: Any, name: str) -> None:
         items,
         {"table": table, "columns": [f"{quoted} desc"]},
         {"schema": name, "table": name, "columns": [{"name": name}, "b"], "name": name[:20] + "!"},
-        {"table": table, "columns": ["b"], "include": [name], "where": f"{quoted} <> ';--%s'"},
+        {"schema": name, "table": quoted, "columns": ["b"], "include": [name], "where": f"{quoted} <> ';--%s'"},
         {"table": table, "expressions": [f"lower({quoted})"]},
     )
     sql = [

@@ -41,7 +41,6 @@ class SequenceUse:
     fed_table: str | None
     fed_column: str | None
     fed_type: str | None
-    is_identity: bool
 
     @property
     def limit(self) -> int:

@@ -47,7 +47,6 @@ class TableActivity:
     has_primary_key: bool
     candidate_key: str | None
     indexes_bytes: int
-    replica_identity: str
     vacuum_threshold: float
     vacuum_scale_factor: float
     vacuum_max_threshold: float | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 
 LONGEST = 63
 """Bytes of an identifier: NAMEDATALEN - 1 in PostgreSQL."""
@@ -42,6 +43,18 @@ def shorten(name: str, suffix: str) -> str:
     digest = "_" + hashlib.sha256(name.encode()).hexdigest()[:6]
     room = LONGEST - len((digest + suffix).encode())
     return name.encode()[:room].decode(errors="ignore") + digest + suffix
+
+
+def ways_to_join(joined: str, parts: Iterable[str]) -> int:
+    """How often `joined` can be had by joining `parts` with underscores: `a_b` of a, b and a_b in two ways."""
+    known = tuple(parts)
+
+    @cache
+    def ways(rest: str) -> int:
+        longer = sum(ways(rest[len(part) + 1 :]) for part in known if rest.startswith(f"{part}_"))
+        return longer + known.count(rest)
+
+    return ways(joined)
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> tuple[str, ...]:

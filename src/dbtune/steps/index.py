@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from dbtune.core.actions import CreateIndex, DropIndex, IndexDefinition, IndexKey, Relation
-from dbtune.core.identifiers import LONGEST, did_you_mean, quote, shorten
+from dbtune.core.identifiers import LONGEST, did_you_mean, quote, shorten, ways_to_join
 from dbtune.core.questions import Catalog, Facts, Failed, Question
 from dbtune.core.units import format_size
 from dbtune.steps import index_catalog as catalog
@@ -132,7 +132,7 @@ class Index(Step):
         """What the step asks for, on the table that was found."""
         return IndexDefinition(
             table=Relation(relation.schema, relation.name),
-            name=self.name or self._made_up_name(relation.name),
+            name=self.name or self._made_up_name(relation),
             keys=self.keys(),
             method=self.method.lower(),
             unique=self.unique,
@@ -143,18 +143,20 @@ class Index(Step):
             tablespace=self.tablespace,
         )
 
-    def _made_up_name(self, table: str) -> str:
+    def _made_up_name(self, relation: RelationRow) -> str:
         """As PostgreSQL would name a plain index; everything beyond plain columns adds a digest of the definition.
 
-        Made of the step alone, so that the same step finds its index again and two steps never want one name.
+        So the same step finds its index again, and two steps never want one name: not those on (a, b) and (a_b) either.
         """
         keys = self.keys()
-        words = "_".join(re.sub(r"\W+", "_", key.text).strip("_") for key in keys)
+        words = "_".join(_word(key.text) for key in keys)
         plain = all(key == IndexKey(key.text) for key in keys) and self.model_dump(
             exclude={"table", "columns", "schema_", "name"}
         ) == Index(table=self.table, columns=("x",)).model_dump(exclude={"table", "columns", "schema_", "name"})
+        if plain and words != keys[0].text:
+            plain = ways_to_join(words, map(_word, relation.columns)) == 1
         digest = "" if plain else "_" + hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:6]
-        return shorten(f"{table}_{words}", f"{digest}_idx")
+        return shorten(f"{relation.name}_{words}", f"{digest}_idx")
 
     def plan(self, facts: Facts) -> Plan:
         relation = relations.find(facts, self._regclass)
@@ -268,6 +270,10 @@ def _satisfied(wanted: IndexDefinition, row: IndexRow) -> Plan:
         "definition": row.definition,
     }
     return Plan("in_sync", reason=reason, before=state, notes=(f"{format_size(row.size_bytes)} on disk",))
+
+
+def _word(text: str) -> str:
+    return re.sub(r"\W+", "_", text).strip("_")
 
 
 def _storage_text(value: str | float | bool) -> str:  # noqa: FBT001 - a YAML value

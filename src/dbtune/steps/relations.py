@@ -38,10 +38,14 @@ RELATION_NAMES = Catalog("relation_names", RelationName)
 
 
 def as_regclass(table: str, schema: str | None = None) -> str:
-    """A table as a person wrote it, quoted for to_regclass; without a schema the search_path decides."""
-    if schema is not None:
-        return quote(schema, table)
+    """A table as a person wrote it, quoted for to_regclass; without a schema the search_path decides.
+
+    Beside a schema the name needs no quotes, and may have them: `Odd.name` and `"Odd.name"` are the same table.
+    """
     written_schema, name = split_name(table)
+    if schema is not None:
+        is_quoted = len(table) > 2 and table[0] == table[-1] == '"'
+        return quote(schema, name if is_quoted and written_schema is None else table)
     return quote(name) if written_schema is None else quote(written_schema, name)
 
 
