@@ -58,24 +58,22 @@ def _filled(postgres_dsn: str, calibration: Any, application: str) -> Iterator[s
 
 @pytest.fixture(scope="session")
 def django_shop(shop: str) -> Iterator[Any]:
-    """The module, its `endpoints` ready to be called."""
-    module = _load("shop_django")
-    module.ready = module.prepare(shop)
-    yield module
-    module.close()
+    yield from _prepared("shop_django", shop)
 
 
 @pytest.fixture(scope="session")
 def sqlalchemy_shop(shop: str) -> Iterator[Any]:
-    module = _load("shop_sqlalchemy")
-    module.ready = module.prepare(shop)
-    yield module
-    module.close()
+    yield from _prepared("shop_sqlalchemy", shop)
 
 
 @pytest.fixture(scope="session")
 def sqlalchemy_library(library: str) -> Iterator[Any]:
-    module = _load("library_sqlalchemy")
-    module.ready = module.prepare(library)
+    yield from _prepared("library_sqlalchemy", library)
+
+
+def _prepared(name: str, dsn: str) -> Iterator[Any]:
+    """The module, its endpoints in `ready`."""
+    module = _load(name)
+    module.ready = module.prepare(dsn)
     yield module
     module.close()
