@@ -28,7 +28,11 @@ def with_statements(connection: Connection, source: Source) -> Source:
     """The same with its workload; where that cannot be had, with the reason."""
     found = fetch(connection, "baseline_extension", Extension)
     if not found:
-        return _without(source, "pg_stat_statements is not installed in this database", "give the statements in a file")
+        return _without(
+            source,
+            "pg_stat_statements is not installed in this database",
+            "put it into shared_preload_libraries, restart, and `create extension pg_stat_statements`",
+        )
     query = sql.SQL(_QUERY).format(sql.Identifier(found[0].schema, "pg_stat_statements"), MOST_STATEMENTS)
     try:
         with connection.transaction():
