@@ -123,7 +123,7 @@ def _write(advice: Advice, path: Path, *, quiet: bool) -> None:
         return
     Destination("terminal", path).deliver(text)
     if not quiet:
-        typer.echo(f"{len(advice.recommendations)} indexes written to {path}; next: dbtune plan {path}", err=True)
+        typer.echo(f"{path} is written; next: dbtune plan {path}", err=True)
 
 
 def _limits(budget: str | None, indexes: int | None, per_table: int | None) -> Limits:
