@@ -63,7 +63,7 @@ def _key(key: IndexKey) -> str | dict[str, str]:
 
 def _head(advice: Advice) -> Iterator[str]:
     yield "# Indexes that `dbtune advise` found: look at `dbtune plan` of this file before `dbtune apply`.\n"
-    yield f"# {one_line(advice.target)}, {advice.started_at:%Y-%m-%d %H:%M} UTC, statements examined: {advice.statements}\n"
+    yield f"# {one_line(advice.target)}, {advice.started_at:%Y-%m-%d %H:%M} UTC, statements: {advice.statements}\n"
     yield f"version: 1\nname: advice-{advice.started_at:%Y-%m-%d}\nsteps:\n"
 
 
@@ -71,7 +71,7 @@ def _index(one: Recommendation) -> Iterator[str]:
     yield f"  # {format_size(one.size_bytes)}, {one.confidence}: {one_line(one.why)}\n"
     for served in one.queries:
         change = f"cost {served.cost_before:,.0f} -> {served.cost_after:,.0f}"
-        yield f"  # serves {served.calls:,.0f}× {change}: {brief(served)[:_LONGEST_TEXT]}\n"
+        yield f"  # serves {served.calls:,.0f}×, {change}: {brief(served)[:_LONGEST_TEXT]}\n"
     yield as_item({"index": index_step(one.definition, one.name)})
 
 
