@@ -9,7 +9,14 @@ import pytest
 from dbtune.baseline.histogram import quantile
 from dbtune.baseline.load_result import LoadResult
 from dbtune.load.recorder import Recorder, Seen
-from dbtune.load.sampling import apportion, describe_sample, sample_size, sampling_interval
+from dbtune.load.sampling import (
+    apportion,
+    describe_sample,
+    least_logged,
+    one_in,
+    sample_size,
+    sampling_interval,
+)
 from dbtune.load.stages import Stage, segments
 from dbtune.load.timeline import timeline
 
@@ -30,6 +37,25 @@ def test_parts_are_whole_and_make_up_the_total(weights: list[int], total: int) -
     assert len(parts) == len(weights)
     assert sum(parts) == (total if weights else 0)
     assert all(part >= 0 for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("rate_per_s", "duration_s", "every"),
+    [(0, 5, 1), (5_000, 60, 1), (5_001, 60, 2), (50_000, 5, 10), (5_000, 3600, 6), (300, 1_000_000, 100)],
+)
+def test_the_faster_and_longer_the_smaller_the_share_that_is_logged(
+    rate_per_s: float, duration_s: float, every: int
+) -> None:
+    assert one_in(rate_per_s, duration_s) == every
+
+
+def test_a_sample_may_be_small_by_chance_and_not_by_half() -> None:
+    numbers = random.Random(2)  # noqa: S311 - the same numbers each time
+    for _ in range(50):
+        assert sum(numbers.random() < 0.1 for _ in range(2000)) >= least_logged(2000, 10)
+    assert least_logged(2000, 10) > 100
+    assert least_logged(0, 10) < 0
+    assert least_logged(1000, 1) > 990
 
 
 def test_the_interval_of_a_sample_holds_the_percentile_of_all_about_as_often_as_it_says() -> None:

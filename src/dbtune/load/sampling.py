@@ -13,6 +13,12 @@ from dbtune.baseline.load_result import LoadResult
 from dbtune.load.pgbench_output import Exact
 from dbtune.load.recorder import Recorder
 
+MOST_LOGGED_PER_S = 5_000
+"""Lines that pgbench may log in a second: each costs it a few microseconds that the load then lacks."""
+MOST_LOGGED = 3_000_000
+"""Lines that one run may log, about 120 MB."""
+_FEWER_BY_CHANCE = 6.0
+"""Standard deviations by which a sample may be smaller than expected before the log is held to be damaged."""
 _PRECISE_S = 1e-4
 """A mean is printed to the microsecond: below this a sample knows it better."""
 _CONFIDENCE = 1.96
@@ -26,6 +32,19 @@ class Logged:
     succeeded: Counter[tuple[int, int]] = field(default_factory=Counter)
     sum_us: Counter[tuple[int, int]] = field(default_factory=Counter)
     failed: Counter[tuple[int, int, str]] = field(default_factory=Counter)
+
+
+def one_in(rate_per_s: float, duration_s: float) -> int:
+    """One in how many transactions to log, so that the log costs next to nothing."""
+    return max(math.ceil(rate_per_s / min(MOST_LOGGED_PER_S, MOST_LOGGED / duration_s)), 1)
+
+
+def least_logged(transactions: int, every: int) -> float:
+    """Fewer lines than that are no whole log of so many transactions."""
+    if every == 1:
+        return 0.999 * transactions
+    expected = transactions / every
+    return expected - _FEWER_BY_CHANCE * math.sqrt(expected) - 1
 
 
 def record_failures(logged: Logged, every: int, recorder: Recorder, offset: Callable[[int], float]) -> None:

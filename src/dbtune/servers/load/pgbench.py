@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import time
@@ -16,20 +15,15 @@ from dbtune.load.live import Ended, Live, Watch
 from dbtune.load.pgbench_log import Columns
 from dbtune.load.pgbench_output import Aborted, Moment, Summary, complaint, parse_aborted, parse_progress, parse_summary
 from dbtune.load.recorder import Recorder
+from dbtune.load.sampling import least_logged, one_in
 from dbtune.load.stages import Segment
 from dbtune.servers.load.children import Child, running
 from dbtune.servers.load.pgbench_errors import no_space, not_started
 from dbtune.servers.load.pgbench_logs import LiveLog, read_logs
 from dbtune.servers.load.programs import Program
 
-MOST_LOGGED_PER_S = 5_000
-"""Lines that pgbench may log in a second: each costs it a few microseconds that the load then lacks."""
-MOST_LOGGED = 3_000_000
-"""Lines that one run may log, about 120 MB."""
 _FIRST_S, _WORTH_CUTTING_S = 1.0, 3.0
 """So long is everything logged where nobody knows yet how much that is, of stretches that are not shorter."""
-_FEWER_BY_CHANCE = 6.0
-"""Standard deviations by which a sample may be smaller than expected before the log is held to be damaged."""
 _LEAST_FREE_BYTES = 64 << 20
 _GRACE_S = 30.0
 _BEHIND_S = 0.1
@@ -148,7 +142,7 @@ class Pgbench:
         if segment.rate is not None and reading.lag_s >= _BEHIND_S:
             self._recorder.drop(end_s - 1e-6, int(segment.rate * reading.lag_s))
         broken = list(self._ended_clients(run, segment))
-        if summary is not None and reading.transactions < _least_logged(summary.transactions, every):
+        if summary is not None and reading.transactions < least_logged(summary.transactions, every):
             expected = f"{summary.transactions:,}" if every == 1 else f"about {summary.transactions // every:,}"
             broken.append(f"the log has {reading.transactions:,} transactions of {expected}: a full disk?")
         if reading.unreadable:
@@ -180,8 +174,7 @@ class Pgbench:
         """One in how many of its transactions to log: what was asked for, else what costs next to nothing."""
         if self._job.sample is not None:
             return max(round(1 / self._job.sample), 1)
-        rate = self._expected_rate(segment) or 0.0
-        return max(math.ceil(rate / min(MOST_LOGGED_PER_S, MOST_LOGGED / segment.duration_s)), 1)
+        return one_in(self._expected_rate(segment) or 0.0, segment.duration_s)
 
     def _expected_rate(self, segment: Segment) -> float | None:
         """Transactions per second. None: nobody knows before the first run."""
@@ -215,14 +208,6 @@ class Pgbench:
 
     def _columns(self, segment: Segment) -> Columns:
         return Columns(lag=segment.rate is not None, retries=self._job.max_tries > 1)
-
-
-def _least_logged(transactions: int, every: int) -> float:
-    """Fewer lines than that are no whole log of so many transactions."""
-    if every == 1:
-        return 0.999 * transactions
-    expected = transactions / every
-    return expected - _FEWER_BY_CHANCE * math.sqrt(expected) - 1
 
 
 class _Run:
