@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -53,24 +52,16 @@ class Commands:
     dsn: str
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[forks.Started] = field(default_factory=list)
 
     def playbook(self, text: str, name: str = "tune.yml") -> str:
         path = self.home / name
         path.write_text(text, encoding="utf-8")
         return str(path)
 
-    def start(self, *arguments: str, dsn: str | None = None) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, dsn: str | None = None) -> forks.Started:
         """For what happens meanwhile."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dbtune", *arguments],
-            env=self._environment(dsn),
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = forks.Started(arguments, env=self._environment(dsn), cwd=self.home)
         self.started.append(process)
         return process
 
@@ -78,9 +69,9 @@ class Commands:
         done = forks.run(arguments, env=self._environment(dsn), cwd=self.home, timeout=PATIENCE_S)
         return _sound(Answer(done.returncode, done.stdout, done.stderr), arguments)
 
-    def end(self, process: subprocess.Popen[str]) -> Answer:
+    def end(self, process: forks.Started) -> Answer:
         out, err = process.communicate(timeout=PATIENCE_S)
-        return _sound(Answer(process.returncode, out, err), process.args)
+        return _sound(Answer(process.wait(), out, err), process.args)
 
     def _environment(self, dsn: str | None) -> dict[str, str]:
         return {

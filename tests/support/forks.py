@@ -1,8 +1,9 @@
 """dbtune in a process of its own, without importing it anew each time.
 
-`run` answers as `subprocess.run([sys.executable, "-m", "dbtune", ...])` would: another process, its own descriptors,
-environment, directory and exit code. It is forked from one that has imported everything, which takes a twentieth of
-the time. What depends on how a process is started, named or killed starts it in the ordinary way.
+`run` answers as `subprocess.run([sys.executable, "-m", "dbtune", ...])` would, and `Started` as `subprocess.Popen`:
+another process, its own descriptors, environment, directory and exit code. It is forked from one that has imported
+everything, which takes a twentieth of the time. What depends on how a process is started or named starts it in the
+ordinary way.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self, TextIO
 
 _REQUEST_BYTES = 1 << 20
 _PLAYBOOK = """version: 1
@@ -48,32 +51,119 @@ def run(
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         given.write(input.encode())
         given.seek(0)
-        request = {
-            "arguments": command[3:],
-            "env": dict(os.environ if env is None else env),
-            "cwd": str(cwd or Path.cwd()),
-        }
-        mine, theirs = socket.socketpair()
-        with mine, theirs:
-            _nursery().ask(request, [given.fileno(), out.fileno(), err.fileno(), theirs.fileno()])
-            theirs.close()
-            code = _answer(mine, timeout, command)
+        with _begun(command, env, cwd, [given.fileno(), out.fileno(), err.fileno()]) as process:
+            try:
+                code = process.code(timeout)
+            except subprocess.TimeoutExpired:
+                os.kill(process.pid, signal.SIGKILL)
+                raise
         return subprocess.CompletedProcess(command, code, _text(out), _text(err))
 
 
-def _answer(mine: socket.socket, timeout: float, command: list[str]) -> int:
-    """The first line is the process's number, the second its exit code."""
-    mine.settimeout(timeout)
-    said = b""
-    try:
-        while said.count(b"\n") < 2:
-            more = mine.recv(64)
+class Started:
+    """A command under way, with what tests use of subprocess.Popen; text comes from both of its streams."""
+
+    def __init__(
+        self, arguments: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | str | None = None
+    ) -> None:
+        self.args = [sys.executable, "-m", "dbtune", *map(str, arguments)]
+        self.returncode: int | None = None
+        (out, to_out), (err, to_err) = os.pipe(), os.pipe()
+        with Path(os.devnull).open("rb") as nothing:
+            self._process = _begun(self.args, env, cwd, [nothing.fileno(), to_out, to_err])
+        os.close(to_out)
+        os.close(to_err)
+        self.pid = self._process.pid
+        self.stdout, self.stderr = os.fdopen(out, encoding="utf-8"), os.fdopen(err, encoding="utf-8")
+        self._said: dict[TextIO, str] = {self.stdout: "", self.stderr: ""}
+        self._readers = [threading.Thread(target=self._read, args=(stream,), daemon=True) for stream in self._said]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        self.stderr.close()
+        self.wait()
+        self._process.close()
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            self.returncode = self._process.code(timeout)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for reader in self._readers:
+            if reader.ident is None:
+                reader.start()
+        for reader in self._readers:
+            reader.join(None if deadline is None else max(deadline - time.monotonic(), 0))
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        self.wait(None if deadline is None else max(deadline - time.monotonic(), 1))
+        return self._said[self.stdout], self._said[self.stderr]
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def _read(self, stream: TextIO) -> None:
+        self._said[stream] = stream.read()
+
+
+class _Begun:
+    """What the process between tells: in the first line its child's number, in the second the exit code."""
+
+    def __init__(self, told: socket.socket, command: list[str]) -> None:
+        self._told, self._command, self._said = told, command, b""
+        self.pid = int(self._line(0, None))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._told.close()
+
+    def code(self, timeout: float | None) -> int:
+        return int(self._line(1, timeout))
+
+    def _line(self, number: int, timeout: float | None) -> bytes:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._said.count(b"\n") <= number:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0)
+            if not select.select([self._told], [], [], left)[0]:
+                raise subprocess.TimeoutExpired(self._command, timeout or 0)
+            more = self._told.recv(64)
             assert more, "the process behind the tests is gone"
-            said += more
-    except TimeoutError:
-        os.kill(int(said.split(b"\n")[0]), signal.SIGKILL)
-        raise subprocess.TimeoutExpired(command, timeout) from None
-    return int(said.split(b"\n")[1])
+            self._said += more
+        return self._said.split(b"\n")[number]
+
+
+def _begun(command: list[str], env: Mapping[str, str] | None, cwd: Path | str | None, streams: Sequence[int]) -> _Begun:
+    request = {
+        "arguments": command[3:],
+        "env": dict(os.environ if env is None else env),
+        "cwd": str(cwd or Path.cwd()),
+    }
+    mine, theirs = socket.socketpair()
+    with theirs:
+        _nursery().ask(request, [*streams, theirs.fileno()])
+    return _Begun(mine, command)
 
 
 def _text(file: Any) -> str:
