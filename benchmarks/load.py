@@ -1,8 +1,9 @@
 """The same script run by pgbench alone and by `dbtune load`: throughput and mean latency of both.
 
 `python benchmarks/load.py [PAIRS] [SECONDS]`. The order within a pair is drawn by lot, so that drift falls on both
-alike. Both have a second of warm-up, which also tells dbtune how fast the script goes: a load of minutes knows that
-from its first second on. On a machine with neighbours a pair may be off by a tenth: it takes many.
+alike. Both follow a start of dbtune, a second of work whose heat or spent credit is not to fall on one side only, and
+both have a second of warm-up, which also tells dbtune how fast the script goes: a load of minutes knows that from its
+first second on. On a machine with neighbours a pair may be off by a tenth: it takes many.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ def playbook(seconds: int) -> str:
 
 
 def alone(server: EmbeddedPostgres, place: Path, seconds: int) -> Figures:
-    """pgbench as a person would run it, measuring latencies (-P)."""
+    """pgbench as a person would run it, measuring latencies (-P), on a machine that has just started dbtune too."""
+    command = [sys.executable, "-m", "dbtune", "plan", "load.yml", "--postgres", server.dsn]
+    subprocess.run(command, check=True, capture_output=True, cwd=place)
     pgbench(server, place, WARM_UP_S)
     said = pgbench(server, place, seconds)
     tps = re.search(r"^tps = ([\d.]+)", said, re.MULTILINE)

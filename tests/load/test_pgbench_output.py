@@ -130,3 +130,23 @@ def test_parts_that_do_not_add_up_are_not_believed() -> None:
     found = parse_summary(SCRIPTS_15.replace("processed: 349", "processed: 350"))
     assert found is not None
     assert found.scripts == (Exact(350, None, 0),)
+
+
+@pytest.mark.parametrize(
+    ("said", "script", "message"),
+    [
+        (
+            " aborted in command 0 (SQL) of script 1; perhaps the backend died while processing",
+            1,
+            "perhaps the backend",
+        ),
+        (" aborted while establishing connection", None, "while establishing connection"),
+        (" aborted: end of script reached with pipeline open", None, "end of script"),
+        (" script 1 aborted in command 0 query 0: FATAL:  terminating connection: a; b", 1, "FATAL: terminating"),
+    ],
+)
+def test_a_client_ends_in_many_words(said: str, script: int | None, message: str) -> None:
+    found = parse_aborted(f"pgbench: error: client 2{said}")
+    assert found is not None
+    assert (found.client, found.script) == (2, script)
+    assert found.message.startswith(message)

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 
 _NUMBER = r"([\d.]+|NaN|nan|inf)"
-_ABORTED = re.compile(r"client (\d+)(?: script (\d+))? aborted(?: in command \d+)?[^:]*: ?(.*)", re.DOTALL)
+_ABORTED = re.compile(
+    r"client (\d+)(?: script (\d+))? aborted(?:[^:;]* of script (\d+))?\s*([^:;]*)(?:[:;] ?(.*))?$", re.DOTALL
+)
 _PROGRESS = re.compile(rf"progress: {_NUMBER} s, {_NUMBER} tps, lat {_NUMBER} ms stddev {_NUMBER}")
 _PROCESSED = re.compile(r"^ - number of transactions actually p\w+: (\d+)", re.MULTILINE)
 _TRANSACTIONS = re.compile(r"^ - (\d+) transactions \(", re.MULTILINE)
@@ -113,8 +115,9 @@ def parse_aborted(line: str) -> Aborted | None:
     match = _ABORTED.search(line)
     if match is None:
         return None
-    script = int(match[2]) if match[2] is not None else None
-    return Aborted(int(match[1]), script, " ".join(match[3].split()) or "aborted")
+    script = match[2] or match[3]
+    said = " ".join((match[5] or match[4]).split())
+    return Aborted(int(match[1]), None if script is None else int(script), said or "aborted")
 
 
 def complaint(lines: list[str]) -> str:

@@ -104,7 +104,7 @@ class Pgbench:
         run = _Run(self._command(segment, every), self._directory, self._job.environment, segment)
         first, self._runs = self._runs == 0, self._runs + 1
         try:
-            status = run.carry_out(self._watch, LiveLog(self._directory, columns), self._recorder.pending)
+            run.carry_out(self._watch, LiveLog(self._directory, columns), self._recorder.pending)
         except KeyboardInterrupt:
             # What was measured until then is worth showing.
             if segment.stage >= 0:
@@ -115,7 +115,7 @@ class Pgbench:
         if run.summary is None and not (run.stopped or run.overdue):
             if not first:
                 return Ended(broken=(f"pgbench did not run to its end: {complaint(list(run.said))}",))
-            raise not_started(complaint(list(run.said)), status, segment.clients, self._recorder.names)
+            raise not_started(complaint(list(run.said)), run.status, segment.clients, self._recorder.names)
         if run.summary is not None and run.summary.tps:
             self._rate_per_client = run.summary.tps / segment.clients
         if segment.stage < 0:
@@ -156,6 +156,8 @@ class Pgbench:
             found.append(
                 f"{len(run.aborted)} of {segment.clients} clients ended at an error, as pgbench's do: {message}"
             )
+        elif run.status and not (run.stopped or run.overdue):
+            found.append(f"pgbench did not run to its end: {complaint(list(run.said))}")
         if run.overdue:
             found.append(f"transactions still ran {_GRACE_S:g} s after the end of their stage, and were given up")
         return tuple(found)
@@ -220,12 +222,13 @@ class _Run:
         self.aborted: list[tuple[float, Aborted]] = []
         self.summary: Summary | None = None
         self.said: Sequence[str] = ()
+        self.status = 0
         self.stopped = False
         self.overdue = False
         self.elapsed_s = 0.0
 
-    def carry_out(self, watch: Watch, log: LiveLog, pending: Counter[int]) -> int:
-        """Until it ends, or `watch` asks for that. Its status."""
+    def carry_out(self, watch: Watch, log: LiveLog, pending: Counter[int]) -> None:
+        """Until it ends, or `watch` asks for that."""
         output = self._directory / "summary"
         try:
             file = output.open("wb")
@@ -244,12 +247,11 @@ class _Run:
                     hear=self._hear,
                 ) as child,
             ):
-                status = self._attend(child, watch, log, pending)
+                self.status = self._attend(child, watch, log, pending)
                 self.said = tuple(child.said)
         finally:
             self.elapsed_s = time.monotonic() - self._started
         self.summary = parse_summary(output.read_text(encoding="utf-8", errors="replace"))
-        return status
 
     def _attend(self, child: Child, watch: Watch, log: LiveLog, pending: Counter[int]) -> int:
         while (status := child.wait(1.0)) is None:
