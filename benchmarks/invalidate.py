@@ -1,7 +1,7 @@
 """Invalidating by tag: 10,000 members in a keyspace of 1,000,000, against what `redis-cli --scan` would do by pattern.
 
 Both remove the same 10,000 keys of one server. The pattern is found with SCAN MATCH and removed with UNLINK in
-pipelines of redis-py, the usual recipe; the tag knows its members. The second line says whether 100 ms are kept.
+pipelines of redis-py, the usual recipe; the tag knows its members. The first line says whether the worst kept 100 ms.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dbtune.servers.redis.invalidate import Invalidation
 from dbtune.servers.redis.nodes import opened_nodes
 
 PAIRS = 5
+GOAL_S = 0.1
 KEYSPACE, MEMBERS = 1_000_000, 10_000
 VALUE = b"x" * 115
 
@@ -28,7 +29,11 @@ def main() -> None:
         pairs = [(by_tag(server.url, client), by_pattern(client)) for _ in range(PAIRS)]
     ours = sorted(pair[0] for pair in pairs)
     median_s = statistics.median(ours)
-    print(f"by tag: median {median_s * 1000:.0f} ms ({ours[0] * 1000:.0f} to {ours[-1] * 1000:.0f}), goal 100 ms")
+    worst_s = ours[-1]
+    print(
+        f"by tag: median {median_s * 1000:.0f} ms, worst {worst_s * 1000:.0f} ms,"
+        f" goal 100 ms: {'kept' if worst_s < GOAL_S else 'missed'}"
+    )
     print(f"by pattern: median {statistics.median(pair[1] for pair in pairs) * 1000:.0f} ms")
     ratios = sorted(tag_s / pattern_s for tag_s, pattern_s in pairs)
     print(

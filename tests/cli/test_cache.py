@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import redis
 import yaml
-from topologies import Cluster, Sentinel, plain_server, wait_for
+from topologies import Cluster, Sentinel, cluster, plain_server, wait_for
 
 
 @contextmanager
@@ -227,6 +227,24 @@ def test_watching_a_cluster_adds_its_nodes_up_and_waits_for_one_that_is_gone(
     _, second = map(json.loads, answer.out.splitlines())
     assert second["hit_rate"] == pytest.approx(2 / 3, abs=0.05)
     assert (second["keys"], second["note"]) == (301, None)
+
+
+@pytest.mark.slow
+def test_a_node_of_a_cluster_that_is_gone_is_named_and_the_others_are_shown(
+    dbtune: Any, redis_program: Path | None
+) -> None:
+    with cluster(redis_program) as made:
+        gone = f"127.0.0.1:{made.ports[2]}"
+        with redis.Redis(port=made.ports[2]) as client:
+            client.shutdown(nosave=True)
+        document = dbtune.json("cache", "--redis", made.url, "--window", "200ms").document
+        assert sorted(node["target"] for node in document["nodes"]) == sorted(
+            f"127.0.0.1:{port}/0" for port in made.ports[:2]
+        )
+        (left_out,) = (one for one in document["skipped"] if one["check"] == "node")
+        assert gone in left_out["reason"]
+        answer = dbtune.run("cache", "--redis", made.url, "--watch", "--every", "200ms", "--times", "1")
+        assert (answer.code, gone in answer.out, "hit rate" in answer.out) == (0, True, False)
 
 
 def test_the_primary_behind_a_sentinel_is_looked_at(dbtune: Any, redis_sentinel: Sentinel) -> None:

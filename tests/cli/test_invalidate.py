@@ -121,3 +121,24 @@ def test_a_dry_run_in_every_form(dbtune: Any, cache_url: str, client: redis.Redi
 
 def test_nobody_answering_is_exit_3(dbtune: Any) -> None:
     assert dbtune.run("invalidate", "--key", "a", "--redis", "redis://127.0.0.1:1/0").code == 3
+
+
+def test_a_tag_under_which_nothing_is_filed_is_said(dbtune: Any, cache_url: str) -> None:
+    answer = dbtune.run("invalidate", "--redis", cache_url, "--tag", "contentz")
+    assert (answer.code, "tag contentz: no key is filed under it" in answer.out) == (0, True)
+    assert dbtune.json("invalidate", "--redis", cache_url, "--tag", "contentz").notes == "no key is filed under it"
+
+
+def test_nothing_is_ever_flushed_and_no_command_walks_all_keys_at_once(
+    dbtune: Any, cache_url: str, client: redis.Redis
+) -> None:
+    client.mset({f"p:{number}": 1 for number in range(20)})
+    client.zadd("dbtune:tag:all", {"p:1": 2e12})
+    client.config_resetstat()
+    answer = dbtune.json(
+        "invalidate", "--redis", cache_url, "--key", "p:0", "--tag", "all", "--pattern", "p:*", "--max-share", "100%"
+    )
+    assert (answer.code, client.dbsize() > 0, client.exists("p:2")) == (0, True, 0)
+    used = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
+    assert "unlink" in used
+    assert not used & {"flushall", "flushdb", "keys", "del", "smembers", "swapdb"}

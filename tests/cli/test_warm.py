@@ -174,3 +174,9 @@ def test_apply_and_warm_agree_on_what_is_due(shop: Any, client: redis.Redis) -> 
     assert client.keys("item:*") == []
     assert shop.json("warm", path).statuses == ["warmed"]
     assert shop.apply(path).statuses == ["unchanged"]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--time-budget", "4"), ("--lock-wait", "soon")])
+def test_an_option_that_is_no_duration_is_refused_before_a_server_is_asked(shop: Any, option: str, value: str) -> None:
+    answer = shop.run("warm", shop.playbook(book(step())), option, value, "--redis", "redis://127.0.0.1:1")
+    assert (answer.code, option in answer.err) == (2, True)

@@ -86,8 +86,7 @@ def beats(url: str, every_s: float, most: int | None = None) -> Iterator[Beat]:
     """
     nodes = _nodes(url, {})
     try:
-        for node in nodes.values():
-            node.read()
+        _begin([*nodes.values()])
         while most is None or most > 0:
             time.sleep(every_s)
             most = None if most is None else most - 1
@@ -100,6 +99,18 @@ def beats(url: str, every_s: float, most: int | None = None) -> Iterator[Beat]:
     finally:
         for node in nodes.values():
             node.close()
+
+
+def _begin(nodes: Sequence[_Node]) -> None:
+    """The first readings. Raises what the first node's was refused with when there is none at all."""
+    failures: list[DbtuneError] = []
+    for node in nodes:
+        try:
+            node.read()
+        except DbtuneError as error:
+            failures.append(error)
+    if len(failures) == len(nodes):
+        raise failures[0]
 
 
 def _nodes(url: str, known: Mapping[str, _Node]) -> dict[str, _Node]:

@@ -44,7 +44,8 @@ def cache(
     """Show a cache's hit rate, memory, TTLs, evictions, command times and prefixes, with advice. Changes nothing.
 
     Rates come from the window alone: a restart within it is noticed, and dbtune's own commands are counted out. Keys
-    are sampled after it, without a command that stalls the server. Misses by prefix need keyspace notifications.
+    are sampled after it, without a command that stalls the server. Misses by prefix need keyspace notifications. Of a
+    cluster, named by any of its nodes, all primaries are shown together, with a line for each.
 
     Example:
       dbtune cache --redis redis://cache:6379/0 --window 30s

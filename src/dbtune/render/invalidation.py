@@ -45,15 +45,20 @@ def row(step: Removal) -> tuple[str, ...]:
 
 
 def details(report: InvalidationReport) -> list[tuple[str, str]]:
-    """(what, text): samples of a dry run, and whatever went wrong."""
+    """(what, text): samples of a dry run, what should be known, and whatever went wrong."""
     found = []
     for step in report.steps:
         if report.dry_run and step.sample:
             found.append((one_line(step.name), f"such as {', '.join(map(one_line, step.sample))}"))
-        if step.error:
-            hint = f" ({step.hint})" if step.hint else ""
-            found.append((one_line(step.name), one_line(f"{step.error}{hint}")))
+        found += [(one_line(step.name), one_line(note)) for note in step.notes]
+        found += _errors(step)
     return found
+
+
+def _errors(step: Removal) -> list[tuple[str, str]]:
+    if not step.error:
+        return []
+    return [(one_line(step.name), one_line(f"{step.error} ({step.hint})" if step.hint else step.error))]
 
 
 def render_terminal(report: InvalidationReport, screen: Screen) -> str:
@@ -80,7 +85,7 @@ def as_line(report: InvalidationReport, *, as_json: bool = False) -> str:
 
         return json.dumps(json.loads(render_json(report, Screen())))
     events = "; ".join(report.events[:5]) + (f" and {len(report.events) - 5:,} more" if len(report.events) > 5 else "")
-    errors = "".join(f" {name}: {text}" for name, text in details(report))
+    errors = "".join(f" {name}: {text}" for step in report.steps for name, text in _errors(step))
     return one_line(f"{report.started_at:%H:%M:%S} {events}: {summary(report)}{errors}")
 
 
@@ -107,6 +112,7 @@ def _step(step: Removal) -> dict[str, Any]:
         "duration_s": round(step.duration_s, 6),
         "keys_per_s": None if step.keys_per_s is None else round(step.keys_per_s, 1),
         "sample": list(step.sample),
+        "notes": list(step.notes),
         "error": step.error,
         "hint": step.hint,
     }

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import socket
+
 import psycopg
 import pytest
 import redis
 
 from dbtune.core.errors import ChangeFailed, Misused, Refused, Unreachable, Unsupported
 from dbtune.servers.embedded.valkey import embedded_valkey
+from dbtune.servers.redis import session
 from dbtune.servers.redis.errors import describe_target, translated
 from dbtune.servers.redis.session import connect, resolve_url
 
@@ -131,3 +134,17 @@ def test_redis_errors_outside_the_driver_pass_through() -> None:
     with pytest.raises(KeyError), translated("anything"):
         raise KeyError
     assert issubclass(redis.exceptions.ReadOnlyError, redis.RedisError)
+
+
+def test_whoever_says_nothing_to_a_handshake_is_asked_once_and_told_from_one_that_is_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "CONNECT_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with pytest.raises(Unreachable, match="does not answer to TLS") as caught:
+            connect(f"rediss://:pw@127.0.0.1:{silent.getsockname()[1]}/0")
+        assert "redis://" in str(caught.value.hint)
+        silent.accept()[0].close()
+        silent.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            silent.accept()

@@ -5,6 +5,7 @@ Five failures in a row open it; for a minute nobody tries; then one may, and aft
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -88,14 +89,16 @@ class _File(pybreaker.CircuitBreakerStorage):
         if changed == self._circuit:
             return
         self._circuit = changed
+        beside = self._path.with_suffix(f".{os.getpid()}.part")
         # A state that cannot be kept (a full disk, no home) must not keep the cache from being warmed.
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside = self._path.with_suffix(f".{os.getpid()}.part")
             beside.write_text(json.dumps(asdict(changed)), encoding="utf-8")
             beside.replace(self._path)
         except OSError as error:
             logging.getLogger(__name__).debug("the breaker's state cannot be kept: %s", error)
+            with contextlib.suppress(OSError):
+                beside.unlink()
 
 
 class _Transitions(pybreaker.CircuitBreakerListener):

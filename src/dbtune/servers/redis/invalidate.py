@@ -177,7 +177,7 @@ class Invalidation:
         return rows
 
     def _look_at_tag(self, tag: str, size: int | exceptions.ResponseError) -> Removal:
-        row = Removal(_tag_name(tag))
+        row = _tag_row(tag, size)
         if isinstance(size, exceptions.ResponseError):
             return refused(replace(row, failed=1), size)
         key, now = tag_key(tag), b"%d" % (time.time() * 1000)
@@ -214,7 +214,7 @@ class Invalidation:
 
     def _tag(self, tag: str, size: int | exceptions.ResponseError, marks: Marks) -> Removal:
         """Until the tag is empty: a warm-up that files more meanwhile mixes them among those that were there."""
-        clock, row = time.monotonic(), Removal(_tag_name(tag))
+        clock, row = time.monotonic(), _tag_row(tag, size)
         if isinstance(size, exceptions.ResponseError):
             return refused(replace(row, failed=1), size)
         first = self._members(tag, WEIGHED)[::2]
@@ -286,8 +286,8 @@ def _told(row: Removal, marks: Marks) -> Removal:
     )
 
 
-def _tag_name(tag: str) -> str:
-    return f"tag {tag}"
+def _tag_row(tag: str, size: int | exceptions.ResponseError) -> Removal:
+    return Removal(f"tag {tag}", notes=() if size else ("no key is filed under it",))
 
 
 def _number(reply: Reply) -> int:

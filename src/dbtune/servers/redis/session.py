@@ -20,7 +20,7 @@ from dbtune.servers.redis.errors import connection_error, describe_target
 
 __all__ = [
     "Client", "connect", "connect_whole", "describe_target", "forget_connections", "has_other_servers", "is_cluster",
-    "node_urls", "resolve_url", "server_time",
+    "resolve_url", "server_time",
 ]  # fmt: skip
 
 Client = redis.Redis
@@ -79,6 +79,8 @@ def connect(url: str, *, work_timeout_s: float = WORK_TIMEOUT_S) -> redis.Redis:
     except (redis.RedisError, RedisClusterException) as error:
         raise connection_error(error, target) from error
     try:
+        if _scheme(url) == "rediss":
+            _shake_hands(url, target)
         client.ping()
     except redis.exceptions.NoPermissionError:
         # A user who may not PING may still do what it is here for.
@@ -87,6 +89,16 @@ def connect(url: str, *, work_timeout_s: float = WORK_TIMEOUT_S) -> redis.Redis:
         client.close()
         raise connection_error(error, target) from error
     return client
+
+
+def _shake_hands(url: str, target: str) -> None:
+    """A server without TLS says nothing to a handshake: that is not waited for as long as work is."""
+    with contextlib.closing(_standalone(url, {**_SETTINGS, "socket_timeout": CONNECT_TIMEOUT_S})) as client:
+        try:
+            client.ping()
+        except redis.TimeoutError as error:
+            hint = "is it a server without TLS? then redis:// in place of rediss://"
+            raise Unreachable(f"{target} does not answer to TLS", hint=hint) from error
 
 
 def connect_whole(url: str) -> redis.Redis:
@@ -120,30 +132,13 @@ def _check_database(url: str) -> None:
         raise ValueError(f'"{database}" is not the number of a database')
 
 
-def node_urls(url: str) -> tuple[str, ...]:
-    """The URL itself, or of a cluster one for each of its primaries, with the same user, password and options.
-
-    Raises what `connect_whole` raises.
-    """
-    with contextlib.closing(connect_whole(url)) as opened:
-        client: redis.Redis | RedisCluster = opened
-        if not isinstance(client, RedisCluster):
-            return (url,)
-        places = sorted((node.host, node.port) for node in client.get_primaries())  # type: ignore[no-untyped-call]
-    parts = urlsplit(url)
-    user = parts.netloc.rpartition("@")[0]
-    plain = parts._replace(scheme="rediss" if parts.scheme.startswith("rediss") else "redis", path="")
-    return tuple(
-        plain._replace(
-            netloc=f"{user}@" * bool(user) + (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        ).geturl()
-        for host, port in places
-    )
-
-
 def _standalone(url: str, settings: dict[str, Any]) -> redis.Redis:
-    # A server that is down should be reported, not waited for; a blip is tried again.
-    return redis.Redis.from_url(url, **settings, retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2))
+    return redis.Redis.from_url(url, **settings, retry=_retry())
+
+
+def _retry() -> Retry:
+    """A server that is down should be reported, not waited for: a lost connection is tried again, silence is not."""
+    return Retry(ExponentialBackoff(cap=0.5, base=0.05), 2, supported_errors=(redis.ConnectionError,))
 
 
 def _cluster(url: str, settings: dict[str, Any]) -> redis.Redis:
@@ -172,7 +167,7 @@ def _sentinel(url: str, settings: dict[str, Any]) -> redis.Redis:
         username=unquote(user) or None,
         password=unquote(password) or None,
         db=int(database or 0),
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
+        retry=_retry(),
         **shared,
     )
     return cast("redis.Redis", sentinels.master_for(service))  # type: ignore[no-untyped-call]
