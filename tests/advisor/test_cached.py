@@ -22,10 +22,10 @@ def _node(kind: str, cost: float, rows: float = 1.0, *below: dict[str, Any], **m
 SCAN = _node("Seq Scan", 12_500.0, 200_000, **{"Schema": "public", "Relation Name": "wide"})
 
 
-def test_pages_read_in_order_cost_a_tenth_in_memory_and_all_of_it_on_disk() -> None:
-    assert WARM.cost(SCAN) == pytest.approx(12_500 - 9_000)
+def test_pages_read_in_order_cost_about_half_in_memory_and_all_on_disk() -> None:
+    assert WARM.cost(SCAN) == pytest.approx(12_500 - 9_000 / 2)
     assert COLD.cost(SCAN) == pytest.approx(12_500)
-    assert Cache(0.5, {TABLE: 10_000}).cost(SCAN) == pytest.approx(12_500 - 4_500)
+    assert Cache(0.5, {TABLE: 10_000}).cost(SCAN) == pytest.approx(12_500 - 4_500 / 2)
 
 
 def test_an_index_scan_of_all_entries_is_not_made_cheaper() -> None:
@@ -40,7 +40,7 @@ def test_look_ups_near_each_other_cost_less_than_their_pages() -> None:
         inner = _node("Index Scan", 2.5, 4, **{"Parent Relationship": "Inner"})
         return _node(kind, total, 4_000, outer, inner)
 
-    assert 100 < WARM.cost(loop("Nested Loop", 2_600.0)) < 1_600
+    assert 100 < WARM.cost(loop("Nested Loop", 2_600.0)) < 2_100
     # A semi-join that ends each look-up early is reckoned so, and saves no more than it was to cost.
     assert WARM.cost(loop("Nested Loop", 800.0)) > 100
 
@@ -48,11 +48,11 @@ def test_look_ups_near_each_other_cost_less_than_their_pages() -> None:
 def test_rows_that_look_into_a_hash_table_cost_more_than_reckoned() -> None:
     outer = _node("Index Only Scan", 9_000.0, 1_000_000, **{"Parent Relationship": "Outer"})
     inner = _node("Hash", 10.0, 100, **{"Parent Relationship": "Inner"})
-    assert WARM.cost(_node("Hash Join", 12_000.0, 1, outer, inner)) > 40_000
+    assert WARM.cost(_node("Hash Join", 12_000.0, 1, outer, inner)) > 26_000
 
 
 def test_what_a_limit_cuts_off_saves_nothing() -> None:
-    assert WARM.cost(_node("Limit", 125.0, 10, SCAN)) == pytest.approx(125 - 90)
+    assert WARM.cost(_node("Limit", 125.0, 10, SCAN)) == pytest.approx(125 - 90 / 2)
 
 
 def test_no_plan_is_free_or_dearer_without_a_reason(shop: Source, shop_twin: Twin) -> None:

@@ -154,6 +154,14 @@ class Prices:
         """Those in a mask, in their own order."""
         return [self.candidate(position) for position in positions(mask & ~self.existing)]
 
+    @property
+    def useful(self) -> Mask:
+        """What any known plan uses."""
+        found = 0
+        for known in self._known:
+            found |= known.useful
+        return found
+
     def concerned(self, mask: Mask) -> list[int]:
         """The terms to which any of these indexes could matter."""
         return [number for number, known in enumerate(self._known) if known.reach & mask]

@@ -25,7 +25,7 @@ from dbtune.advisor.writes import table_writes, write_costs
 from dbtune.core.identifiers import quote
 from dbtune.core.progress import Progress, silent
 
-FIRST_ROUND, SECOND_ROUND = 0.25, 0.45
+FIRST_ROUND, SECOND_ROUND = 0.3, 0.5
 """Shares of the time by which all candidates, and then the merged ones, have been looked at."""
 MOST_TERMS = 400
 """Texts that the search looks at: the dearest, by their weights."""
@@ -150,7 +150,7 @@ def _recommendation(field: _Field, state: State, bit: int, name: str) -> Recomme
         size_bytes=candidate.size_bytes or 0,
         build_s=_build_s(candidate, question.source),
         write_cost=field.states.burden(bit).write_cost,
-        benefit=without.total - state.total,
+        benefit=without.cost - state.cost,
         queries=_served(field.states, state, 1 << bit, question.analyses),
         why=proposal.why if proposal is not None else "does the work of several",
         confidence="heuristic" if is_guess else "simulated",

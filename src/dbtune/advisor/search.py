@@ -62,7 +62,7 @@ class Search:
 
     def _add(self, state: State) -> State:
         """The most gain for each byte first; a guess that comes true is not compared with smaller ones."""
-        while not self._is_late():
+        while True:
             best: tuple[float, State] | None = None
             for guessed, add in self._promising(state, self._pool, by_size=True):
                 size = max(self._states.size(add), 1)
@@ -75,13 +75,14 @@ class Search:
             if best is None:
                 return state
             state = best[1]
-        return state
+            if self._is_late():
+                return state
 
     def _promising(self, state: State, pool: Mask, *, by_size: bool) -> list[tuple[float, Mask]]:
         """What could be added, one index or all that a plan uses, with the total guessed; the most promising first."""
         ranked = []
         for add in self._additions(state.mask, pool):
-            if self._states.prices.served(add) and self._states.fits(state, add):
+            if self._states.fits(state, add):
                 guessed = self._states.guessed(state, add)
                 worth = (state.total - guessed) / (max(self._states.size(add), 1) if by_size else 1)
                 if worth > 0:
@@ -89,7 +90,8 @@ class Search:
         return [(guessed, add) for _, guessed, add in sorted(ranked)[:_TRIED]]
 
     def _additions(self, mask: Mask, pool: Mask) -> Iterable[Mask]:
-        singles = (1 << bit for bit in positions(pool & ~mask))
+        # What no known plan uses gains nothing by any guess.
+        singles = (1 << bit for bit in positions(pool & ~mask & self._states.prices.useful))
         atoms = (atom & ~mask for atom in self._atoms if atom & ~mask and not atom & ~mask & ~pool)
         return dict.fromkeys(itertools.chain(singles, atoms))
 
@@ -202,7 +204,7 @@ class Search:
         """Without each index, or with a smaller one of its kind."""
         for bit in self._states.chosen(state.mask):
             yield self._states.step(state, remove=1 << bit)
-            for other in self._smaller(bit, self._pool & ~state.mask)[:_SHRUNK]:
+            for other in [] if self._is_late() else self._smaller(bit, self._pool & ~state.mask)[:_SHRUNK]:
                 yield self._states.step(state, add=1 << other, remove=1 << bit)
 
     @staticmethod

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from dbtune.servers.postgres.trial import Name, Planned, Trial
 
 RUNS = 3
-LONG_S = 10.0
+LONG_S = 6.0
 """Runs of one statement together: after that no further one."""
+CLEAR = 1.5
+"""A first run that is so many times faster or slower than every other plan of its statement needs no second."""
 CUT = 3.0
 """A plan that takes so many times what another did is not run to its end."""
 _CUT_S = 1.0
@@ -117,8 +119,11 @@ class Timings:
 
     def _run(self, query: str, planned: Planned, gone: Collection[Name], limit_s: float | None) -> Timed | None:
         start, seconds = time.monotonic(), list[float]()
+        known = [timed.seconds for (mine, _), timed in self._known.items() if mine == query]
         is_cut = False
         while len(seconds) < RUNS and not is_cut and time.monotonic() - start < LONG_S:
+            if seconds and known and all(_differ(seconds[0], one) for one in known):
+                break
             run = self.trial.time(self.statements[query].text, gone, limit_s=limit_s)
             if run is None:
                 return None
@@ -128,3 +133,8 @@ class Timings:
         self._known[query, planned.shape] = timed
         self._least[query] = min(self._least.get(query, timed.seconds), timed.seconds)
         return timed
+
+
+def _differ(one: float, other: float) -> bool:
+    """So much that no further run would say otherwise."""
+    return one > other * CLEAR or other > one * CLEAR
