@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Any, NoReturn, Self, TextIO
 
 _REQUEST_BYTES = 1 << 20
+# A signal that whoever starts a process ignores is ignored there, as under nohup.
+_INHERITED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _PLAYBOOK = """version: 1
 name: first
 steps:
@@ -159,6 +161,7 @@ def _begun(command: list[str], env: Mapping[str, str] | None, cwd: Path | str | 
         "arguments": command[3:],
         "env": dict(os.environ if env is None else env),
         "cwd": str(cwd or Path.cwd()),
+        "ignored": [number for number in _INHERITED if signal.getsignal(number) is signal.SIG_IGN],
     }
     mine, theirs = socket.socketpair()
     with theirs:
@@ -257,6 +260,8 @@ def _become(request: Mapping[str, Any], standard: Sequence[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
+    for number in request["ignored"]:
+        signal.signal(number, signal.SIG_IGN)
     sys.argv = ["dbtune", *request["arguments"]]
     from dbtune.__main__ import main
 
