@@ -21,6 +21,21 @@ Connection = psycopg.Connection[tuple[object, ...]]
 OLDEST = 130000
 CONNECT_TIMEOUT_S = 10
 
+_SETTINGS = {
+    "idle_in_transaction_session_timeout": "60s",
+    "jit": "off",
+    # Notices ("index ... does not exist, skipping") are for psql users; what matters comes as results.
+    "client_min_messages": "warning",
+    # A role or a database may have its own; answers and definitions would read differently, or not at all.
+    "client_encoding": "UTF8",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -106,16 +121,19 @@ def _lay_down(connection: Connection, limits: Limits, backend: int | None, *, re
 
     That is so behind a pooler, which gives a number of its own to each client.
     """
+    settings = {
+        **_SETTINGS,
+        "statement_timeout": f"{int(limits.work_s * 1000)}ms",
+        "lock_timeout": f"{int(limits.lock_s * 1000)}ms",
+        "default_transaction_read_only": "on" if read_only else "off",
+    }
     laid_down = connection.execute(
-        "/* dbtune */ select set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
-        " set_config('idle_in_transaction_session_timeout', '60s', false), set_config('jit', 'off', false),"
-        # Notices ("index ... does not exist, skipping") are for psql users; what matters comes as results.
-        " set_config('client_min_messages', 'warning', false),"
-        " set_config('default_transaction_read_only', %s, false)"
+        "/* dbtune */ select count(set_config(name, value, false))"
+        " from unnest(%s::text[], %s::text[]) as wanted (name, value)"
         " where pg_backend_pid() = coalesce(%s, pg_backend_pid())",
-        (f"{int(limits.work_s * 1000)}ms", f"{int(limits.lock_s * 1000)}ms", "on" if read_only else "off", backend),
+        (list(settings), list(settings.values()), backend),
     )
-    return laid_down.fetchone() is not None
+    return laid_down.fetchone() == (len(settings),)
 
 
 def look_at(connection: Connection, *, has_redis: bool = False) -> Server:
