@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dbtune.baseline.capture import SCHEMA, Capture, Fingerprint, Snapshot, StatementRow, Statements, Timing
-from dbtune.baseline.document import check_name, from_json, to_json
+from dbtune.baseline.document import catalog_json, check_name, from_json, snapshot_json, to_json
+from dbtune.baseline.rows import TableRow
 from dbtune.core.errors import Misused
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,6 +32,18 @@ def changed(**changes: Any) -> str:
 
 def test_a_capture_survives_being_stored() -> None:
     assert from_json(to_json(CAPTURE), "x") == CAPTURE
+
+
+def test_snapshots_written_before_the_rest_make_the_same_capture() -> None:
+    first, last = CAPTURE.snapshots
+    last = replace(last, tables=(TableRow(1, "public", "t", seq_scan=3),), catalog_offset_s=4.5)
+    made = replace(CAPTURE, snapshots=(first, last))
+    for written in (
+        {id(first): snapshot_json(first)},
+        {id(first): snapshot_json(first), id(last): snapshot_json(last, catalog_json(last))},
+        {id(first): snapshot_json(first, catalog_json(first))},
+    ):
+        assert from_json(to_json(made, written), "x") == made
 
 
 def test_ids_of_64_bits_are_strings_and_zeros_are_left_out() -> None:

@@ -95,7 +95,7 @@ def capture(
             timings=timings, loads=loads, plans=kept, busiest=plans, skipped=skipped,
         )  # fmt: skip
     if directory is not None:
-        save(found, directory)
+        save(found, directory, record.written)
     return found
 
 
@@ -141,6 +141,7 @@ def _watch(record: Recording, window: Window, progress: Progress) -> None:
     for part in range(1, window.parts):
         wait(part)
         record.snapshot(catalog=False)
+        record.write()
     wait(window.parts, before_s=lead_s)
     record.end_window(lambda: wait(window.parts))
 

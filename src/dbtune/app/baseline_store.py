@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +20,18 @@ DIRECTORY = Path(".dbtune") / "baselines"
 _MAX_BYTES = 512 << 20
 
 
-def save(capture: Capture, directory: Path = DIRECTORY) -> Path:
-    """Writes beside the file and renames: nobody ever reads half of it. Raises Misused where it cannot be written."""
+def save(capture: Capture, directory: Path = DIRECTORY, written: Mapping[int, bytes] | None = None) -> Path:
+    """Writes beside the file and renames: nobody ever reads half of it. Raises Misused where it cannot be written.
+
+    `written` as in `to_json`.
+    """
     path = directory / f"{check_name(capture.name)}.json"
     beside = directory / f".{capture.name}.{os.getpid()}.part"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # Texts of statements may hold what the application keeps to itself.
         beside.touch(mode=0o600)
-        beside.write_text(to_json(capture), encoding="utf-8")
+        beside.write_text(to_json(capture, written), encoding="utf-8")
         beside.replace(path)
     except OSError as error:
         raise Misused(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dbtune import __version__
 from dbtune.app.baseline_extras import explain_busiest, known_changes, prepare
 from dbtune.baseline.capture import OWN_MARK, SCHEMA, Capture, Figure, Fingerprint, NamedPlan, Skipped, Snapshot, Timing
-from dbtune.baseline.document import check_name
+from dbtune.baseline.document import catalog_json, check_name, snapshot_json
 from dbtune.baseline.probes import Statement
 from dbtune.core.errors import Refused, Unsupported
 
@@ -40,6 +40,9 @@ class Recording:
         self._skipped: tuple[Skipped, ...] = ()
         self._texts: Mapping[str, str | None] | None = None
         self._fingerprint: Fingerprint | None = None
+        self._definitions: Mapping[str, str] | None = None
+        self.written: dict[int, bytes] = {}
+        """Snapshots that are JSON already, by their `id()`."""
         self.started_at = datetime.now(UTC)
 
     def snapshot(self, *, catalog: bool = True) -> None:
@@ -67,22 +70,39 @@ class Recording:
 
     def begin_window(self) -> float:
         """After the first snapshot: what need not be read at the very edge. Returns the catalog's seconds."""
+        prepare()
         start = time.monotonic()
         self._snapshots[0] = self._with_catalog(self._snapshots[0])
+        self.write()
         seconds = time.monotonic() - start
         self._fingerprint = self._counters.fingerprint(None)
-        prepare()
+        self._definitions = self._surroundings.definitions()
         return seconds
+
+    def write(self) -> None:
+        """The newest snapshot as JSON, while there is time."""
+        self.written[id(self._snapshots[-1])] = snapshot_json(self._snapshots[-1])
 
     def end_window(self, wait: Callable[[], None]) -> None:
         """The last snapshot, after `wait`, and tables and indexes before: they count over their own time."""
         early = self._with_catalog(self._snapshots[-1])
+        catalog = catalog_json(early)
         wait()
         self.snapshot(catalog=False)
-        self._snapshots[-1] = replace(
+        last = replace(
             self._snapshots[-1],
             tables=early.tables, indexes=early.indexes, catalog_offset_s=early.catalog_offset_s,
         )  # fmt: skip
+        self._snapshots[-1] = last
+        self.written[id(last)] = snapshot_json(last, catalog)
+
+    def _known_definitions(self) -> Mapping[str, str]:
+        """As read when the window began, unless an index was made since."""
+        if self._definitions is not None:
+            first, last = ({row.indexrelid for row in self._snapshots[place].indexes} for place in (0, -1))
+            if last <= first:
+                return self._definitions
+        return self._surroundings.definitions()
 
     def _with_catalog(self, shot: Snapshot) -> Snapshot:
         found = self._counters.catalog()
@@ -152,7 +172,7 @@ class Recording:
             figures=tuple(figures),
             loads=tuple(loads),
             changes=tuple(changes),
-            definitions=self._surroundings.definitions(),
+            definitions=self._known_definitions(),
             skipped=(
                 *self._counters.skipped,
                 *self._surroundings.skipped,
@@ -168,7 +188,8 @@ def _without_catalog(snapshots: Sequence[Snapshot]) -> Iterator[Snapshot]:
     """Tables and indexes in the first and the last only: nobody reads the others, and files would be large."""
     last = len(snapshots) - 1
     for place, shot in enumerate(snapshots):
-        yield shot if place in (0, last) else replace(shot, tables=(), indexes=())
+        unread = place in (0, last) or not (shot.tables or shot.indexes)
+        yield shot if unread else replace(shot, tables=(), indexes=())
 
 
 @contextlib.contextmanager

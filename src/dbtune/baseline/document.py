@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from dbtune.baseline import histogram
-from dbtune.baseline.capture import SCHEMA, Capture
+from dbtune.baseline.capture import SCHEMA, Capture, Snapshot
 from dbtune.core.errors import Misused
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+_CATALOG = {"tables", "indexes", "catalog_offset_s"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -32,11 +35,32 @@ def check_name(name: str) -> str:
 def prepare() -> None:
     """Builds the schema of the document now, for those who have time now: it takes a tenth of a second."""
     _adapter()
+    _snapshot_adapter()
 
 
-def to_json(capture: Capture) -> str:
-    """Zeros and other defaults are left out: most counters of most statements are zero."""
-    return _adapter().dump_json(capture, exclude_defaults=True, by_alias=True).decode() + "\n"
+def to_json(capture: Capture, written: Mapping[int, bytes] | None = None) -> str:
+    """Zeros and other defaults are left out: most counters of most statements are zero.
+
+    `written`: `snapshot_json` of those snapshots that are there already, by their `id()`.
+    """
+    if not written:
+        return _adapter().dump_json(capture, exclude_defaults=True, by_alias=True).decode() + "\n"
+    rest = _adapter().dump_json(replace(capture, snapshots=()), exclude_defaults=True, by_alias=True)
+    shots = b",".join(written.get(id(shot)) or snapshot_json(shot) for shot in capture.snapshots)
+    return (rest[:-1] + b',"snapshots":[' + shots + b"]}").decode() + "\n"
+
+
+def snapshot_json(snapshot: Snapshot, catalog: bytes = b"{}") -> bytes:
+    """One snapshot as it stands in the document; `catalog` is what `catalog_json` wrote of it before."""
+    whole = catalog == b"{}"
+    left = set() if whole else _CATALOG
+    found = _snapshot_adapter().dump_json(snapshot, exclude_defaults=True, by_alias=True, exclude=left)
+    return found if whole else found[:-1] + b"," + catalog[1:]
+
+
+def catalog_json(snapshot: Snapshot) -> bytes:
+    """Its tables and indexes, which are many in a large catalog."""
+    return _snapshot_adapter().dump_json(snapshot, exclude_defaults=True, by_alias=True, include=_CATALOG)
 
 
 def from_json(text: str | bytes, source: str) -> Capture:
@@ -104,3 +128,10 @@ def _adapter() -> TypeAdapter[Capture]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Capture)
+
+
+@cache
+def _snapshot_adapter() -> TypeAdapter[Snapshot]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Snapshot)
