@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -127,7 +127,7 @@ def test_a_rate_makes_the_second_wait_for_what_the_first_has_paid() -> None:
     start = time.monotonic()
     pace.wait(1)
     assert time.monotonic() - start > 0.1
-    assert pace.batch_rows == 50
+    assert pace.batch_rows == 10
 
 
 def test_a_stopped_pace_says_why_and_a_deadline_is_a_failed_change() -> None:
@@ -141,3 +141,58 @@ def test_a_stopped_pace_says_why_and_a_deadline_is_a_failed_change() -> None:
         plain.wait(1)
     with pytest.raises(ChangeFailed, match="time budget"):
         Pace(deadline_s=time.monotonic() - 1).check()
+
+
+# Some tenths of a second; by counting, since a script's clock may stand still.
+BUSY = "local sum = 0 for number = 1, 20000000 do sum = sum + number end return sum"
+
+
+def test_a_server_that_keeps_everybody_waiting_makes_a_warm_up_pause_until_it_is_well_again(
+    client: redis.Redis, cache_url: str
+) -> None:
+    pace, well = Pace(polite=True), threading.Event()
+
+    def keep_busy() -> None:
+        with session.connect(cache_url) as other:
+            while not well.is_set():
+                other.eval(BUSY, 0)
+
+    with pace.watched(lambda: session.connect(cache_url)):
+        wait_until(lambda: pace.looks > 0)
+        busy = threading.Thread(target=keep_busy)
+        busy.start()
+        try:
+            wait_until(lambda: pace.pause_s > 0.01)
+        finally:
+            well.set()
+            busy.join()
+        wait_until(lambda: pace.pause_s < 0.001)
+
+
+def test_a_client_that_waits_for_a_processor_does_not_take_the_server_for_slow(cache_url: str) -> None:
+    pace, enough, paused = Pace(polite=True), threading.Event(), list[float]()
+
+    def starve() -> None:
+        while not enough.is_set():
+            pass  # Python runs one thread at a time, and each of these takes as long as it may
+
+    with pace.watched(lambda: session.connect(cache_url)):
+        hogs = [threading.Thread(target=starve) for _ in range(4)]
+        for hog in hogs:
+            hog.start()
+        try:
+            while pace.looks < 5:
+                paused.append(pace.pause_s)
+                time.sleep(0.01)
+        finally:
+            enough.set()
+            for hog in hogs:
+                hog.join()
+    assert set(paused) == {0.0}
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +17,11 @@ from dbtune.core.errors import ChangeFailed, DbtuneError, Interrupted
 LOOK_S = 0.1
 # A cycle of an idle server takes some hundredths of a millisecond; doubling that is no burden to anybody.
 LEAST_LATENCY_S = 0.001
-# Where the server does not measure itself, a round trip also waits for us.
+# Where the server does not measure itself, a round trip tells less.
 LEAST_PING_S = 0.02
+PROBES = 3
 LONGEST_PAUSE_S = 0.25
+BATCHES_EACH_SECOND = 100
 _EVICTING_HINT = "raise maxmemory, warm fewer rows, or go on with --ignore-memory"
 
 
@@ -34,6 +37,8 @@ class Pace:
     polite: bool = False
     careful: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
+    looks: int = 0
+    """How often the server was asked how it is."""
     _paid_until_s: float = 0.0
     _pause_s: float = 0.0
     _failure: DbtuneError | None = None
@@ -41,8 +46,16 @@ class Pace:
 
     @property
     def batch_rows(self) -> int | None:
-        """No more at a time than a twentieth of a second's; None: as many as suit."""
-        return None if self.max_rate is None else max(1, int(self.max_rate / 20))
+        """No more at a time than a hundredth of a second's: somebody who comes in between hardly waits.
+
+        None: as many as suit.
+        """
+        return None if self.max_rate is None else max(1, int(self.max_rate / BATCHES_EACH_SECOND))
+
+    @property
+    def pause_s(self) -> float:
+        """What is waited before each batch for the server's sake."""
+        return self._pause_s
 
     def stop(self, failure: DbtuneError | None = None) -> None:
         self._failure = self._failure or failure
@@ -89,7 +102,7 @@ class Pace:
     def _watch(self, client: redis.Redis, ended: threading.Event) -> None:
         try:
             before = _look(client)
-            usual_s = before.cycle_s if before.cycles else before.ping_s
+            usual_s = before.cycle_s if before.cycles else before.wait_s
             most_s = max(2 * usual_s, LEAST_LATENCY_S if before.cycles else LEAST_PING_S)
             evicted = before.evicted
             while not ended.wait(LOOK_S):
@@ -100,6 +113,7 @@ class Pace:
                 if self.careful and now.evicted > evicted:
                     self.stop(ChangeFailed("the server evicts keys to make room for these", hint=_EVICTING_HINT))
                 before = now
+                self.looks += 1
         except exceptions.RedisError:
             # Whoever writes hears of a lost server too, and says what it means. Without the right to ask there is
             # nothing to go by.
@@ -108,11 +122,14 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """Cycles of the server's event loop since its start, and their time; none before Redis 7.2 and Valkey 8."""
+    """Cycles of the server's event loop since its start, and their time; none before Redis 7.2 and Valkey 8.
+
+    Without them `wait_s` is how long it lets somebody wait.
+    """
 
     cycles: int
     cycles_us: int
-    ping_s: float
+    wait_s: float
     evicted: int
 
     @property
@@ -120,15 +137,32 @@ class _Look:
         return self.cycles_us / max(1, self.cycles) / 1e6
 
     def latency_s(self, before: _Look) -> float:
-        """How long somebody who comes in has to wait: a cycle. Our own waiting, for Python, is not in it."""
+        """How long somebody who comes in has to wait: a cycle, by the server's clock. Our own waiting is not in it."""
         if not self.cycles:
-            return self.ping_s
+            return self.wait_s
         return (self.cycles_us - before.cycles_us) / max(1, self.cycles - before.cycles) / 1e6
 
 
 def _look(client: redis.Redis) -> _Look:
-    start_s = time.perf_counter()
     found = client.info("stats")
-    ping_s = time.perf_counter() - start_s
     cycles, cycles_us = int(found.get("eventloop_cycles", 0)), int(found.get("eventloop_duration_sum", 0))
-    return _Look(cycles, cycles_us, ping_s, int(found.get("evicted_keys", 0)))
+    return _Look(cycles, cycles_us, 0.0 if cycles else _wait_s(client), int(found.get("evicted_keys", 0)))
+
+
+def _wait_s(client: redis.Redis) -> float:
+    """The shortest of some round trips, less the longest of as many to ourselves.
+
+    Whoever waits for a processor, or for Python, waits in both kinds: that is no fault of the server's.
+    """
+    pings_s, own_s = [], []
+    left, right = socket.socketpair()
+    with left, right:
+        for _ in range(PROBES):
+            start_s = time.perf_counter()
+            client.ping()
+            there_s = time.perf_counter()
+            left.sendall(b".")
+            right.recv(1)
+            pings_s.append(there_s - start_s)
+            own_s.append(time.perf_counter() - there_s)
+    return max(0.0, min(pings_s) - max(own_s))

@@ -25,6 +25,8 @@ from dbtune.servers.redis.wire import packed
 LARGEST_VALUE = 512 << 20
 BUCKETS = 128
 BATCH_ROWS = 8192
+SHARED_ROWS = 4 * BUCKETS
+"""Of fewer rows hardly two would expire together."""
 SET_KEYS, MSETEX_BYTES = 512, 256 << 10
 SCRIPT_KEYS, SCRIPT_BYTES = 100, 64 << 10
 COUNTED_KEYS = 500_000
@@ -129,7 +131,7 @@ class Packer:
         batch = Batch([], self._rows, rows[-1][0] or b"")
         if not self._is_plain or self._shape.ttl or self._encode is not None:
             self._fill(batch, rows)
-        elif self._setting.has_msetex or self._setting.in_cluster:
+        elif self._setting.in_cluster or (self._setting.has_msetex and len(rows) >= SHARED_ROWS):
             self._fill_by_bucket(batch, rows)
         else:
             self._fill_in_order(batch, rows)
@@ -154,7 +156,7 @@ class Packer:
             batch.keys += [(expiries_ms[place], key) for place, parts in enumerate(buckets) for key in parts[1::4]]
 
     def _fill_in_order(self, batch: Batch, rows: Sequence[Row]) -> None:
-        """As above, where each key needs a command of its own."""
+        """As above, where each key has a command of its own, or hardly two would share one."""
         parts: list[bytes] = []
         lengths, ends = self._lengths, self._ends
         for key, value in rows:

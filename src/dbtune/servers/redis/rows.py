@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from dbtune.servers.postgres.session import Connection
 
 FIRST_ROWS = 100
 FETCH_BYTES = 2 << 20
+SWITCH_S = 0.0005
 _POLL_S = 0.1
 _QUEUED = 1
 
@@ -173,6 +175,8 @@ def ahead(
     make: Iterable[Made], stopped: threading.Event, hasten: Callable[[], None] = lambda: None
 ) -> Iterator[Iterator[Made]]:
     """What `make` yields, made by a thread that has ended after the block; `hasten` ends what it waits for."""
+    # Between two fetches PostgreSQL waits until the thread that asks for the next one has had its turn.
+    sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
     reader = Ahead(make, stopped, hasten)
     try:
         yield iter(reader)
