@@ -23,7 +23,7 @@ from dbtune.playbook.scalars import resolve
 from dbtune.playbook.source import read, stop
 from dbtune.playbook.tree import Entry, Node, Scalar, Table, parse
 from dbtune.playbook.words import did_you_mean, listed, nearest, quoted
-from dbtune.steps.step import Step, kinds
+from dbtune.steps.step import Step, kind_named, kinds
 
 _LONGEST_ID = 50
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -147,9 +147,10 @@ class _Reader:
 
     def _kind(self, item: Table) -> str | None:
         """The only kind among a step's keys."""
-        known = kinds()
-        found = [key for key in item.entries if key in known]
-        strange = [key for key in item.entries if key not in known and key not in OPTIONS]
+        keys = [key for key in item.entries if key not in OPTIONS]
+        found = [key for key in keys if kind_named(key)]
+        strange = [key for key in keys if key not in found]
+        known = kinds() if strange or not found else {}
         for key in strange:
             meant = did_you_mean(key, [*known, *OPTIONS])
             is_option = nearest(key, [*known, *OPTIONS]) in OPTIONS
@@ -176,7 +177,8 @@ class _Reader:
         node = renderer.render(entry.value)
         if isinstance(node, Scalar) and node.value is None and not node.broken:
             node = Table(entry.position, {})
-        return self.complaints.check(kinds()[kind], node, kind, entry.position)
+        model = kind_named(kind)
+        return None if model is None else self.complaints.check(model, node, kind, entry.position)
 
     def _new_id(self, name: str, kind: str) -> str:
         words = re.sub(r"[^a-z0-9]+", "-", re.sub("['’]", "", name.lower())).strip("-")
