@@ -161,10 +161,10 @@ def test_a_server_that_goes_away_is_told_of_with_what_was_measured_until_then(db
 def test_a_role_without_the_privilege_fails_with_the_servers_own_words(dbtune: Any) -> None:
     dbtune.sql("create table hidden (n int)")
     role = f"r{os.getpid()}_{time.monotonic_ns()}"
-    dbtune.sql(f"create role {role} login")
+    dbtune.sql(f"create role {role} login password '{role}'")
     try:
         path = dbtune.playbook(book("{scripts: {a: select n from hidden}, stages: [{duration: 1s, clients: 2}]}"))
-        answer = dbtune.json("load", path, dsn=make_conninfo(dbtune.dsn, user=role))
+        answer = dbtune.json("load", path, dsn=make_conninfo(dbtune.dsn, user=role, password=role))
     finally:
         dbtune.sql(f"drop role {role}")
     step = answer.document["steps"][0]

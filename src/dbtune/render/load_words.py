@@ -97,7 +97,11 @@ def wording(report: LoadReport) -> str:
 
 def failing(outcome: LoadOutcome) -> Sequence[str]:
     """Why the verdict is failed, the gravest first."""
-    missed = [f"missed: {found.key}: {found.gate.expression}" for found in outcome.thresholds if not found.gate.ok]
+    gates = [(found.key, found.gate) for found in outcome.thresholds if not found.gate.ok]
+    missed = [
+        f"missed: {key}: {gate.expression} ({'no data' if gate.value is None else gate_value(gate, gate.value)})"
+        for key, gate in gates
+    ]
     return (*outcome.broken, *missed)
 
 

@@ -28,7 +28,7 @@ def run(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     """The log of two seconds, all of it, and what pgbench said itself."""
     home = tmp_path_factory.mktemp("pgbench")
     (home / "a.sql").write_text("select count(*) from generate_series(1, 200);\n")
-    command = [find_pgbench().path, "-n", "-M", "prepared", "-c", "2", "-j", "2", "-T", "2", "-P", "5", "-l"]
+    command = [str(find_pgbench().path), "-n", "-M", "prepared", "-c", "2", "-j", "2", "-T", "2", "-P", "5", "-l"]
     command += [f"--log-prefix={home / 'log'}", "-f", str(home / "a.sql"), postgres_dsn]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     summary = parse_summary(done.stdout)

@@ -22,7 +22,8 @@ _LEAST_FREE_BYTES = 1 << 30
 @contextmanager
 def private_directory(memory: Path = _MEMORY) -> Iterator[Path]:
     """Gone after the block, with all it holds. TMPDIR decides, where it is set. Raises Unsupported for a full disk."""
-    place = memory if "TMPDIR" not in os.environ and _has_room(memory) else Path(tempfile.gettempdir())
+    named = os.environ.get("TMPDIR")
+    place = Path(named) if named else memory if _has_room(memory) else Path(tempfile.gettempdir())
     try:
         directory = Path(tempfile.mkdtemp(prefix="dbtune-load-", dir=place))
     except OSError as error:
