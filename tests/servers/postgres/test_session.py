@@ -34,7 +34,7 @@ def odd(database: str) -> str:
 def test_what_a_session_answers_is_read_alike_whatever_the_database_is_set_to(odd: str) -> None:
     with connect(odd, limits=Limits(work_s=5, lock_s=1)) as session:
         row = session.execute(
-            r"select now(), interval '-1 day 2 hours', 'a\1'::bytea, 0.1::float8 + 0.2, 'a\b',"
+            r"select now(), interval '-1 day 2 hours', '\x6101'::bytea, 0.1::float8 + 0.2, 'a\b',"
             " pg_get_indexdef(indexrelid), current_setting('statement_timeout')"
             " from pg_index where indrelid = 'public.\"Kürzel 😀\"'::regclass"
         ).fetchone()
