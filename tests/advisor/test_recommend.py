@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +17,7 @@ from dbtune.advisor.recommend import Question, Recommended, recommend
 from dbtune.advisor.search import NOTICED, Search
 from dbtune.advisor.source import Source
 from dbtune.advisor.states import NO_LIMITS, Burden, Limits, State, States
+from dbtune.advisor.what_if import StatementCost, WhatIf
 from dbtune.advisor.workload import Observed, gather
 from dbtune.servers.embedded.twin import Twin
 
@@ -118,3 +122,38 @@ def _all_states(states: States, bits: Iterable[int]) -> Iterable[State]:
             mask = sum(1 << bit for bit in some)
             if states.fits(states.before, mask):
                 yield states.settled(states.step(states.before, add=mask))
+
+
+class _Slow:
+    """A twin that takes its time, never the same."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin, self.asked = twin, 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._twin, name)
+
+    def costs(self, statements: Sequence[str], *given: Any, **more: Any) -> Sequence[StatementCost]:
+        self.asked += len(statements)
+        time.sleep(0.001 * (self.asked % 3))
+        return self._twin.costs(statements, *given, **more)
+
+
+def test_work_and_not_time_bounds_the_search(shop: Source, shop_twin: Twin) -> None:
+    analyses = _analyses(WORKLOAD, shop_twin, shop)
+    slow = _Slow(shop_twin)
+    limits = Limits(budget_bytes=4 << 20)
+    question = Question(analyses, shop_twin, shop, limits, most_effort=60.0)
+    assert recommend(question) == recommend(replace(question, what_if=cast(WhatIf, slow)))
+    assert slow.asked
+
+
+def _methods(statements: dict[str, float], twin: Twin, source: Source, budget_bytes: int) -> list[str]:
+    found = _asked(statements, twin, source, Limits(budget_bytes=budget_bytes))
+    return [one.definition.method for one in found.recommendations]
+
+
+def test_brin_is_the_answer_where_a_b_tree_has_no_place(shop: Source, shop_twin: Twin) -> None:
+    days = {"select count(*), max(payload) from events where happened_at between '2024-02-01' and '2024-02-03'": 100.0}
+    assert _methods(days, shop_twin, shop, 256 << 10) == ["brin"]
+    assert _methods(days, shop_twin, shop, 1 << 30) == ["btree"]

@@ -209,7 +209,11 @@ class Search:
 
     @staticmethod
     def _is_hardly_dearer(lesser: State, state: State) -> bool:
-        """By a trifle of the whole, or by what nobody notices in any call."""
-        if lesser.total - state.total < SMALLEST_GAIN * state.total:
+        """By a trifle of the whole, or by what nobody notices in any call: as it is felt, and as it is planned."""
+        is_trifle = lesser.total - state.total < SMALLEST_GAIN * state.total
+        if is_trifle and lesser.cost - state.cost < SMALLEST_GAIN * state.cost:
             return True
-        return all(new.felt - old.felt < NOTICED for old, new in zip(state.prices, lesser.prices, strict=True))
+        return all(
+            max(new.felt - old.felt, new.cost - old.cost) < NOTICED
+            for old, new in zip(state.prices, lesser.prices, strict=True)
+        )

@@ -26,8 +26,8 @@ FASTER = 0.95
 """An index without which none of its statements takes this much longer has not helped."""
 NOISE_S = 0.002
 """Differences below this are not told from noise."""
-LONGEST = 0.5
-"""Deciding takes no longer than this part of what building and running everything, without and with, took."""
+LONGEST = 1.0
+"""Deciding takes no longer than building and running everything, without and with, took: so many times."""
 _LEAST_S = 30.0
 _HARM = "it made a statement slower"
 

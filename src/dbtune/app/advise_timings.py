@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dbtune.servers.postgres.trial import Name, Planned, Trial
 
 RUNS = 3
-LONG_S = 6.0
+LONG_S = 3.0
 """Runs of one statement together: after that no further one."""
 CLEAR = 1.5
 """A first run that is so many times faster or slower than every other plan of its statement needs no second."""
