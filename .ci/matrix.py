@@ -46,6 +46,7 @@ OF_REDIS = (
     "checks/test_cache_checks.py",
     "cli/test_cache.py",
     "cli/test_faults_disk.py",
+    "cli/test_faults_places.py",
     "cli/test_faults_warm.py",
     "demo/test_playbooks.py::test_a_playbook_converges_helps_and_is_taken_back_without_a_trace[warm-cache]",
     "demo/test_playbooks.py::test_warmed_keys_hold_what_the_application_would_have_kept",

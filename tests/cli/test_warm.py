@@ -94,6 +94,42 @@ def test_several_steps_are_warmed_at_the_same_time_and_one_that_fails_does_not_s
     assert client.exists("s0:2000", "s2:2000") == 2
 
 
+MEETING = """
+create function here(place int, wanted int) returns bigint language plpgsql as $$
+declare found bigint; give_up_at timestamptz := clock_timestamp() + interval '30 s';
+begin
+  perform pg_advisory_xact_lock_shared(place);
+  loop
+    select count(*) into found from pg_locks join pg_database on pg_database.oid = database
+     where datname = current_database() and locktype = 'advisory' and objid = place;
+    exit when found >= wanted or clock_timestamp() > give_up_at;
+    perform pg_sleep(0.01);
+  end loop;
+  return found;
+end $$;
+-- At the second place everybody has been seen at the first.
+create function meet(wanted int) returns bigint language plpgsql as $$
+declare found bigint := here(7, wanted);
+begin
+  perform here(8, wanted);
+  return found;
+end $$"""
+
+
+def test_as_many_steps_as_are_allowed_are_under_way_at_once_and_no_more(shop: Any, client: redis.Redis) -> None:
+    """The first two wait for each other; whoever comes after them counts who is there."""
+    shop.sql(MEETING)
+    steps = [
+        f'  - id: s{number}\n    cache_warm: {{key: "s{number}", query: "select meet({wanted})", ttl: 1h}}\n'
+        for number, wanted in enumerate((2, 2, 1, 1, 1))
+    ]
+    answer = shop.json("warm", shop.playbook(book(*steps)), "--parallel", "2")
+    assert answer.statuses == ["warmed"] * 5
+    met = [json.loads(cast("bytes", client.get(f"s{number}")))["meet"] for number in range(5)]
+    assert met[:2] == [2, 2]
+    assert max(met) == 2
+
+
 def test_a_playbook_without_a_warm_up_is_misused(shop: Any) -> None:
     answer = shop.run("warm", shop.playbook(book("  - analyze: {tables: [items]}\n")))
     assert answer.code == 2

@@ -1,4 +1,4 @@
-"""A cache that can be killed and started again at the same place; nothing of it is saved."""
+"""A cache that can be killed and started again at the same place; nothing of it is saved unless a test does."""
 
 from __future__ import annotations
 
@@ -42,10 +42,14 @@ class Restartable:
         return redis.Redis.from_url(self.url, socket_timeout=10, protocol=2)
 
     def start(self) -> None:
+        self.launch()
+        until(lambda: self.client().ping(), "the cache did not start")
+
+    def launch(self, *more: str) -> None:
+        """Does not wait for it."""
         where = ["--port", "0", "--unixsocket", str(self.directory / "s"), "--dir", str(self.directory)]
         settings = ["--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", str(self.directory / "log")]
-        self.process = subprocess.Popen([str(self.program), *where, *settings])
-        until(lambda: self.client().ping(), "the cache did not start")
+        self.process = subprocess.Popen([str(self.program), *where, *settings, *more])
 
     def kill(self) -> None:
         if self.process is not None:

@@ -12,13 +12,13 @@ from typing import cast
 
 from dbtune.app.selection import Selection
 from dbtune.app.targets import OpenTargets
-from dbtune.app.warm_attempts import Attempts
+from dbtune.app.warm_attempts import LONGEST_LOADING_S, Attempts
 from dbtune.app.workspace import Workspace, opened
 from dbtune.core.actions import WarmKeys
 from dbtune.core.errors import Interrupted, Misused, Unreachable
 from dbtune.core.progress import Progress
 from dbtune.core.warm_report import WarmedStep, WarmReport
-from dbtune.core.warming import CacheAway
+from dbtune.core.warming import CacheAway, CacheLoading
 from dbtune.playbook.model import Playbook, PlaybookStep
 from dbtune.servers.redis.breaker import Breaker
 from dbtune.servers.redis.lock import held, lock_name
@@ -33,7 +33,10 @@ _TICK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class WarmOrder:
-    """What is asked of a run. `force`: also what is not due; `max_rate` in keys a second; `budget_s` for all of it."""
+    """What is asked of a run. `force`: also what is not due; `max_rate` in keys a second.
+
+    `deadline_s`, on the monotonic clock, is when its time is used up.
+    """
 
     playbook: Playbook
     redis_url: str
@@ -42,7 +45,7 @@ class WarmOrder:
     dry_run: bool = False
     parallel: int = 2
     max_rate: float | None = None
-    budget_s: float | None = None
+    deadline_s: float | None = None
     lock_wait_s: float = 0.0
     ignore_memory: bool = False
     full_speed: bool = False
@@ -60,14 +63,26 @@ def warm_playbook(
 
 
 @contextlib.contextmanager
-def opened_for_warming(targets: OpenTargets, told: list[str]) -> Iterator[tuple[Workspace, Breaker]]:
+def opened_for_warming(
+    targets: OpenTargets, told: list[str], deadline_s: float | None, progress: Progress
+) -> Iterator[tuple[Workspace, Breaker]]:
     """The servers, and the breaker of this cache, which counts a connection that cannot be had; `told` hears of it.
 
+    A cache that loads its data is waited for, until `deadline_s` of the monotonic clock; None: for a minute.
     Raises Unreachable without a try while the circuit is open.
     """
     url = targets.redis or ""
     breaker = Breaker(describe_target(url), told.append)
-    breaker.call(lambda: _probe(url))
+    give_up_s = time.monotonic() + LONGEST_LOADING_S if deadline_s is None else deadline_s
+    while True:
+        try:
+            breaker.call(lambda: _probe(url))
+            break
+        except CacheLoading as error:
+            if time.monotonic() >= give_up_s:
+                raise
+            progress(f"waiting: {error.message}")
+            time.sleep(_TICK_S)
     with opened(targets) as workspace:
         yield workspace, breaker
 
@@ -75,6 +90,8 @@ def opened_for_warming(targets: OpenTargets, told: list[str]) -> Iterator[tuple[
 def _probe(url: str) -> None:
     try:
         connect(url).close()
+    except CacheAway:
+        raise
     except Unreachable as error:
         raise CacheAway(error.message, hint=error.hint) from error
 
@@ -85,8 +102,9 @@ class _Warming:
     def __init__(self, workspace: Workspace, order: WarmOrder, breaker: Breaker, progress: Progress) -> None:
         self._workspace, self._order, self._breaker, self._progress = workspace, order, breaker, progress
         self._started_at, self._clock = datetime.now(UTC), time.monotonic()
-        deadline_s = self._clock + order.budget_s if order.budget_s is not None else None
-        self._pace = Pace(order.max_rate, deadline_s, polite=not order.full_speed, careful=not order.ignore_memory)
+        self._pace = Pace(
+            order.max_rate, order.deadline_s, polite=not order.full_speed, careful=not order.ignore_memory
+        )
 
     def run(self) -> WarmReport:
         steps = self._steps()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from dbtune.core.actions import WarmKeys
@@ -9,7 +10,7 @@ from dbtune.core.errors import DbtuneError
 from dbtune.core.progress import Progress
 from dbtune.core.units import format_duration, format_size
 from dbtune.core.warm_report import WarmedStep
-from dbtune.core.warming import CacheAway, Overtaken, Warmed, WarmStopped
+from dbtune.core.warming import CacheAway, CacheLoading, Overtaken, Warmed, WarmStopped
 from dbtune.playbook.model import PlaybookStep
 from dbtune.servers.postgres.session import Limits, connect
 from dbtune.servers.redis.breaker import Breaker
@@ -19,6 +20,8 @@ from dbtune.servers.redis.warm import warm
 
 MOST_OVERTAKEN = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 8.0
+LONGEST_LOADING_S = 60.0
+"""How long a cache that loads its data is waited for where no time budget says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,18 @@ class Attempts:
     def warm(self, step: PlaybookStep, action: WarmKeys, progress: Progress) -> WarmedStep:
         """The row of the step, whatever happened."""
         ledgers: list[Warmed] = []
-        pause_s, overtaken = FIRST_PAUSE_S, 0
+        pause_s, overtaken, loading_since_s = FIRST_PAUSE_S, 0, None
         while True:
             try:
                 self.breaker.call(lambda: self._once(step, action, progress, ledgers))
+            except CacheLoading as error:
+                loading_since_s = loading_since_s or time.monotonic()
+                if not self._may_wait(loading_since_s):
+                    return _row(step, ledgers, error)
+                progress(f"waiting: {error.message}")
+                self.pace.stopped.wait(FIRST_PAUSE_S)
             except CacheAway as error:
+                loading_since_s = None
                 if self.breaker.state == "open" or self.pace.stopped.is_set():
                     return _row(step, ledgers, error)
                 progress(f"the cache is away, trying again in {format_duration(pause_s)}: {error.message}")
@@ -54,6 +64,10 @@ class Attempts:
                 return _row(step, ledgers, error)
             else:
                 return _row(step, ledgers, None)
+
+    def _may_wait(self, loading_since_s: float) -> bool:
+        """The next attempt ends it where the time budget is used up."""
+        return self.pace.deadline_s is not None or time.monotonic() < loading_since_s + LONGEST_LOADING_S
 
     def _once(self, step: PlaybookStep, action: WarmKeys, progress: Progress, ledgers: list[Warmed]) -> None:
         """One attempt, which goes on where the last one stopped; its ledger is added whatever happened."""

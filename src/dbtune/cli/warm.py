@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,12 +95,13 @@ def warm(
     _check_metrics(metrics_file)
     loaded = load(playbook, variables=parse_vars(var))
     selection = Selection(ids=tuple(only or ()), tags=parse_tags(tags))
-    budget_s = parse_seconds("--time-budget", budget) if budget else None
+    deadline_s = time.monotonic() + parse_seconds("--time-budget", budget) if budget else None
     lock_wait_s = parse_seconds("--lock-wait", lock_wait)
     told: list[str] = []
     with (
         open_targets(Targets(postgres, redis, embedded), redis=Need.REQUIRED) as targets,
-        opened_for_warming(targets, told) as (workspace, breaker),
+        shown(quiet=quiet) as tell,
+        opened_for_warming(targets, told, deadline_s, tell) as (workspace, breaker),
     ):
         order = WarmOrder(
             playbook=loaded,
@@ -109,13 +111,12 @@ def warm(
             dry_run=dry_run,
             parallel=parallel,
             max_rate=max_rate,
-            budget_s=budget_s,
+            deadline_s=deadline_s,
             lock_wait_s=lock_wait_s,
             ignore_memory=ignore_memory,
             full_speed=full_speed,
         )
-        with shown(quiet=quiet) as tell:
-            report = warm_playbook(workspace, order, breaker, told, tell)
+        report = warm_playbook(workspace, order, breaker, told, tell)
     for transition in report.transitions:
         say(transition, quiet=quiet)
     if not dry_run:

@@ -68,3 +68,7 @@ class Overtaken(ChangeFailed):
 
 class CacheAway(Unreachable):
     """The cache does not answer, is loading, or is no primary any more: it is tried again in a moment."""
+
+
+class CacheLoading(CacheAway):
+    """The cache answers that it is reading its data from its disk: it is waited for, and that is no failure of it."""

@@ -20,7 +20,7 @@ import platformdirs
 import pybreaker
 
 from dbtune.core.errors import Unreachable
-from dbtune.core.warming import CacheAway
+from dbtune.core.warming import CacheAway, CacheLoading
 
 FAILURES = 5
 RESET_S = 60.0
@@ -125,7 +125,7 @@ class Breaker:
             fail_max=FAILURES,
             reset_timeout=RESET_S,
             success_threshold=SUCCESSES,
-            exclude=[lambda error: not isinstance(error, CacheAway)],
+            exclude=[lambda error: not isinstance(error, CacheAway) or isinstance(error, CacheLoading)],
             state_storage=_File(self._path),
             listeners=[_Transitions(told)],
             throw_new_error_on_trip=False,

@@ -14,7 +14,7 @@ import redis
 
 from dbtune.cache.slots import slot
 from dbtune.core.actions import WarmKeys
-from dbtune.servers.redis.errors import translated
+from dbtune.servers.redis.errors import warming
 from dbtune.servers.redis.packing import Command, Setting
 from dbtune.servers.redis.rows import Rows
 from dbtune.servers.redis.wire import packed
@@ -37,7 +37,7 @@ class Checkpoint:
 
         None: some were passed over and are not those of the earlier run; the cursor has to be opened again.
         """
-        with translated(f"reading {self._name}"):
+        with warming(f"reading {self._name}", has_others=self._setting.has_others):
             entries = cast("list[bytes]", self._client.lrange(self._name, 0, -1))
         if not entries or not self._continues(entries[0]):
             self.clear()
@@ -68,7 +68,7 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Nothing is to be continued."""
-        with translated(f"removing {self._name}"):
+        with warming(f"removing {self._name}", has_others=self._setting.has_others):
             self._client.unlink(self._name)
 
     _begun = False

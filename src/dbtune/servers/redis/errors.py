@@ -9,6 +9,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from redis import exceptions
 
 from dbtune.core.errors import ChangeFailed, DbtuneError, Refused, TargetError, Unreachable, Unsupported
+from dbtune.core.warming import CacheAway, CacheLoading
+
+_MOVES = (
+    exceptions.ReadOnlyError,
+    exceptions.MasterDownError,
+    exceptions.ClusterError,
+    exceptions.MovedError,
+    exceptions.TryAgainError,
+)
 
 
 def describe_target(url: str) -> str:
@@ -42,7 +51,7 @@ def connection_error(error: Exception, target: str) -> TargetError:
     if "max number of clients" in text:
         return Refused(f"{target} has no free connection: {text}", hint="wait, or raise maxclients")
     if isinstance(error, exceptions.BusyLoadingError):
-        return Unreachable(f"{target} is still loading its data", hint="wait until it has; INFO persistence tells")
+        return CacheLoading(f"{target} is still loading its data", hint="wait until it has; INFO persistence tells")
     if isinstance(error, exceptions.InvalidResponse):
         return Unreachable(
             f"{target} does not speak the Redis protocol: {text}", hint="check the host, the port and rediss:// for TLS"
@@ -65,7 +74,7 @@ def server_error(error: exceptions.RedisError, doing: str) -> DbtuneError:
     if isinstance(error, exceptions.MovedError | exceptions.AskError | exceptions.ClusterError):
         return Unsupported(f"{doing}: the server is a node of a cluster: {text}", hint="name a standalone server")
     if isinstance(error, exceptions.BusyLoadingError):
-        return Unreachable(
+        return CacheLoading(
             f"{doing}: the server is still loading its data", hint="wait until it has; then run it again"
         )
     if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
@@ -84,3 +93,22 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except exceptions.RedisError as error:
         raise server_error(error, doing) from error
+
+
+def warming_error(error: exceptions.RedisError, doing: str, *, has_others: bool) -> DbtuneError:
+    """CacheAway for what may be over in a moment; `has_others`: another server can take over from this one."""
+    told = server_error(error, doing)
+    if isinstance(told, CacheAway):
+        return told
+    if isinstance(told, Unreachable) or (has_others and isinstance(error, _MOVES)):
+        return CacheAway(told.message, hint=told.hint)
+    return told
+
+
+@contextmanager
+def warming(doing: str, *, has_others: bool) -> Iterator[None]:
+    """As `translated`, around what a warm-up does: it tries again after CacheAway."""
+    try:
+        yield
+    except exceptions.RedisError as error:
+        raise warming_error(error, doing, has_others=has_others) from error

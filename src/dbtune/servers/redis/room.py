@@ -6,7 +6,7 @@ import redis
 
 from dbtune.core.errors import ChangeFailed, Refused
 from dbtune.core.units import format_size
-from dbtune.servers.redis.errors import translated
+from dbtune.servers.redis.errors import warming
 
 ENOUGH_KEYS = 1000
 
@@ -39,6 +39,6 @@ class Room:
             )
 
     def _memory(self) -> tuple[int, int]:
-        with translated("asking the server for its memory"):
+        with warming("asking the server for its memory", has_others=False):
             found = self._client.info("memory")
         return int(found["used_memory"]), int(found.get("maxmemory", 0))

@@ -19,12 +19,15 @@ from dbtune.core.secrets import unescaped
 from dbtune.servers.redis.errors import connection_error, describe_target
 
 __all__ = [
-    "Client", "connect", "connect_whole", "describe_target", "forget_connections", "has_other_servers", "is_cluster",
-    "resolve_url", "server_time",
+    "Address", "Client", "connect", "connect_whole", "describe_target", "forget_connections", "has_other_servers",
+    "is_cluster", "primary_address", "resolve_url", "server_time",
 ]  # fmt: skip
 
 Client = redis.Redis
 """What `connect` gives: the layers above name it without importing the driver."""
+
+Address = tuple[str, int]
+"""Host and port."""
 
 CONNECT_TIMEOUT_S = 10.0
 WORK_TIMEOUT_S = 30.0
@@ -194,13 +197,22 @@ def has_other_servers(client: redis.Redis) -> bool:
     return is_cluster(client) or isinstance(client.connection_pool, SentinelConnectionPool)
 
 
+def primary_address(client: redis.Redis) -> Address | None:
+    """Whom the sentinels call the primary now; None where none are asked. Raises redis-py's errors."""
+    pool = None if is_cluster(client) else client.connection_pool
+    if not isinstance(pool, SentinelConnectionPool):
+        return None
+    return cast("Address", pool.get_master_address())  # type: ignore[no-untyped-call]
+
+
 def forget_connections(client: redis.Redis) -> None:
     """The next use connects anew; by a sentinel's word, to whoever is the primary then."""
     with contextlib.suppress(redis.RedisError, RedisClusterException, OSError):
         if isinstance(client, RedisCluster):
             client.nodes_manager.initialize()
         else:
-            client.connection_pool.disconnect()
+            # Not those that others work with: whose is broken finds it broken.
+            client.connection_pool.disconnect(inuse_connections=False)
 
 
 def server_time(client: redis.Redis) -> tuple[int, int]:

@@ -19,14 +19,14 @@ from dbtune.core.actions import ForgetKeys, WarmKeys
 from dbtune.core.warming import Progress, Warmed, WarmStopped
 from dbtune.servers.postgres.session import Connection
 from dbtune.servers.redis.checkpoint import Checkpoint
-from dbtune.servers.redis.errors import translated
+from dbtune.servers.redis.errors import translated, warming
 from dbtune.servers.redis.pace import Pace
 from dbtune.servers.redis.packing import BATCH_ROWS, Packer, Setting
 from dbtune.servers.redis.room import room_of
 from dbtune.servers.redis.rows import Loader, Rows, ahead
 from dbtune.servers.redis.session import has_other_servers, is_cluster, server_time
 from dbtune.servers.redis.source import CURSOR, Source, opened_source
-from dbtune.servers.redis.warm_run import Run, kept_under, translated_error
+from dbtune.servers.redis.warm_run import Run, kept_under
 from dbtune.servers.redis.wire import CHUNK_KEYS
 
 __all__ = ["WarmStopped", "Warmed", "forget", "warm"]
@@ -78,7 +78,7 @@ def _resumed(checkpoint: Checkpoint | None, rows: Rows, source: Source) -> int:
 def _setting(client: redis.Redis, action: WarmKeys, pace: Pace) -> Setting:
     """All of it is read before the snapshot: what is invalidated from here on may be newer than what the query sees."""
     has_others = has_other_servers(client)
-    try:
+    with warming(f"warming {action.key}", has_others=has_others):
         generation = ""
         if action.mode == "newer":
             found = client.get(GENERATION_KEY)
@@ -94,8 +94,6 @@ def _setting(client: redis.Redis, action: WarmKeys, pace: Pace) -> Setting:
             has_others=has_others,
             most_rows=min(BATCH_ROWS, pace.batch_rows or BATCH_ROWS),
         )
-    except exceptions.RedisError as error:
-        raise translated_error(error, f"warming {action.key}", has_others=has_others) from error
 
 
 def _has_msetex(client: redis.Redis) -> bool:

@@ -13,30 +13,29 @@ from redis import exceptions
 from dbtune.cache.generations import TOMBSTONE_MS
 from dbtune.cache.tags import PRUNED_AT_ONCE, tag_key
 from dbtune.core.actions import WarmKeys
-from dbtune.core.errors import ChangeFailed, DbtuneError, Unreachable
+from dbtune.core.errors import ChangeFailed, DbtuneError
 from dbtune.core.warm_marker import WarmMarker
 from dbtune.core.warming import CacheAway, Overtaken, Progress, Warmed, WarmStopped
 from dbtune.servers.redis.announcement import Announcement
 from dbtune.servers.redis.checkpoint import Checkpoint
-from dbtune.servers.redis.errors import server_error
+from dbtune.servers.redis.errors import warming_error
 from dbtune.servers.redis.lines import Line, opened_line
 from dbtune.servers.redis.pace import Pace
 from dbtune.servers.redis.packing import LARGEST_VALUE, Batch, Command, Setting, filing
 from dbtune.servers.redis.room import ENOUGH_KEYS, Room
+from dbtune.servers.redis.session import Address, primary_address
 from dbtune.servers.redis.wire import Reply
 
 # After these every further command would be answered alike.
 FINAL = (
     exceptions.OutOfMemoryError,
     exceptions.ReadOnlyError,
-    exceptions.AuthenticationError,
     exceptions.NoPermissionError,
     exceptions.MovedError,
     exceptions.AskError,
     exceptions.TryAgainError,
     exceptions.ClusterDownError,
     exceptions.MasterDownError,
-    exceptions.BusyLoadingError,
 )
 _STALE = b"stale"
 
@@ -90,11 +89,13 @@ class Run:
 
     def warm(self, batches: Iterable[Batch]) -> None:
         try:
+            primary = primary_address(self._client)
             with opened_line(self._client, self._done) as line:
                 self._prepare()
                 self._write_all(line, batches)
             self._refuse_overtaken()
             self._announce(())
+            self._refuse_replaced(primary)
             if self._progress is not None:
                 self._progress(self._keys)
             if self._refusal is None:
@@ -139,7 +140,7 @@ class Run:
             self._failed += gone
 
     def _translated(self, error: exceptions.RedisError) -> DbtuneError:
-        return translated_error(error, "writing", has_others=self._setting.has_others)
+        return warming_error(error, "writing", has_others=self._setting.has_others)
 
     def _start_over_next_time(self) -> None:
         """What was not written lies somewhere before the end: nobody may go on behind it."""
@@ -217,6 +218,12 @@ class Run:
             told = f"warming {self._action.key}: what it had read was invalidated meanwhile"
             raise Overtaken(told, hint="run it again; it reads anew")
 
+    def _refuse_replaced(self, primary: Address | None) -> None:
+        """After a failover the old primary takes writes for some seconds more, and loses them: nobody says READONLY."""
+        if primary is not None and primary_address(self._client) != primary:
+            told = f"{primary[0]}:{primary[1]} is not the primary any more: another server took over meanwhile"
+            raise CacheAway(told, hint="run it again; it goes on after what is there")
+
     @property
     def _filed_before(self) -> Sequence[bytes]:
         """With a condition, what is to be undone is known only afterwards."""
@@ -256,21 +263,6 @@ class Run:
         self._kept += command.keys_each - written
         if self._lists and self._action.mode != "overwrite":
             self._written_keys += [key for key, answer in zip(command.keys, answers, strict=True) if answer == 1]
-
-
-def translated_error(error: exceptions.RedisError, doing: str, *, has_others: bool) -> DbtuneError:
-    """CacheAway for what may be over in a moment; `has_others`: another server can take over from this one."""
-    told = server_error(error, doing)
-    moves = (
-        exceptions.ReadOnlyError,
-        exceptions.MasterDownError,
-        exceptions.ClusterError,
-        exceptions.MovedError,
-        exceptions.TryAgainError,
-    )
-    if isinstance(told, Unreachable) or (has_others and isinstance(error, moves)):
-        return CacheAway(told.message, hint=told.hint)
-    return told
 
 
 def kept_under(marker: str) -> str:

@@ -69,13 +69,21 @@ class Wire:
         self._waiting += replies
 
     def read(self) -> Reply:
-        """The next reply. Raises redis-py's ConnectionError and TimeoutError."""
+        """The next reply. Raises redis-py's ConnectionError and TimeoutError.
+
+        So do replies that concern the connection and not the command: LOADING, NOAUTH, too many clients.
+        """
         reply = self._reader.gets()
         while reply is False:
             self._reader.feed(self._receive())
             reply = self._reader.gets()
         self._waiting -= 1
-        return _error(reply) if isinstance(reply, hiredis.ReplyError) else reply
+        if not isinstance(reply, hiredis.ReplyError):
+            return reply
+        error = _error(reply)
+        if isinstance(error, exceptions.ConnectionError):
+            raise error
+        return error
 
     def read_all(self, count: int) -> list[Reply]:
         """`count` replies; a long row of OKs is told by its bytes."""
