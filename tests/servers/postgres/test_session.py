@@ -23,7 +23,7 @@ ODD = {
 @pytest.fixture
 def odd(database: str) -> str:
     """A database whose sessions write everything in another way."""
-    name = sql.Identifier(conninfo.conninfo_to_dict(database)["dbname"])
+    name = sql.Identifier(str(conninfo.conninfo_to_dict(database)["dbname"]))
     with psycopg.connect(database, autocommit=True) as owner:
         owner.execute('create table "Kürzel 😀" (id int); create index "😀" on "Kürzel 😀" (id)')
         for setting, value in ODD.items():
