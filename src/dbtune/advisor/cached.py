@@ -3,7 +3,7 @@
 The planner's page costs are those of a disk. Of a database that its caches hold, pages cost next to nothing and rows
 cost what they cost: an index that is a narrow copy of its table then saves little, and its order, foreign to that of
 the other tables, makes what follows miss the processor's caches. Advice that believes the page costs alone slows such
-statements down. The constants were measured on TPC-H at scale factor 1, and hold on a shop and on pgbench too.
+statements down. The constants were measured on TPC-H at scale factor 1.
 """
 
 from __future__ import annotations
