@@ -173,7 +173,17 @@ def _sentinel(url: str, settings: dict[str, Any]) -> redis.Redis:
         retry=_retry(),
         **shared,
     )
-    return cast("redis.Redis", sentinels.master_for(service))  # type: ignore[no-untyped-call]
+    return cast("redis.Redis", sentinels.master_for(service, redis_class=_Named))  # type: ignore[no-untyped-call]
+
+
+class _Named(redis.Redis):
+    """Of the primary that sentinels name; what is said to them ends with it."""
+
+    def close(self) -> None:
+        pool = cast("SentinelConnectionPool", self.connection_pool)
+        super().close()
+        for sentinel in pool.sentinel_manager.sentinels:
+            sentinel.close()
 
 
 def _tls(options: dict[str, str]) -> dict[str, str]:
