@@ -46,6 +46,43 @@ def test_the_advice_is_applied_by_its_playbook_and_then_nothing_is_left_to_advis
     assert "No index would help" in again.stdout
 
 
+@pytest.fixture
+def parted(database: str) -> str:
+    """A table in two levels of partitions, with names that need quotes."""
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute('create table "Events" (id bigint, owner int not null) partition by range (id)')
+        owner.execute('create table "Ev 1" partition of "Events" for values from (0) to (50000)')
+        owner.execute(
+            'create table ev2 partition of "Events" for values from (50000) to (90000) partition by hash (id)'
+        )
+        for rest in (0, 1):
+            owner.execute(
+                f"create table ev2_{rest} partition of ev2 for values with (modulus 2, remainder {rest})".encode()
+            )
+        owner.execute('insert into "Events" select i, i % 5000 from generate_series(1, 89999) i')
+        owner.execute("vacuum analyze")
+    return database
+
+
+def test_a_partitioned_table_is_indexed_part_by_part_and_as_a_whole(parted: str, tmp_path: Path) -> None:
+    asked = ["advise", "--postgres", parted, "--sql", 'select * from "Events" where owner = 7', "--format", "json"]
+    done = forks.run([*asked, "--write", "advice.yml"], cwd=tmp_path)
+    (one,) = json.loads(done.stdout)["recommendations"]
+    name = one["name"].replace('"', '""')
+    with psycopg.connect(parted, autocommit=True) as owner:
+        for _ in range(2):
+            for statement in one["ddl"].split(";\n"):
+                owner.execute(statement.encode())
+            valid = owner.execute("select count(*) from pg_index where indisvalid and indrelid >= 16384").fetchone()
+            assert valid == (3 + 2,)
+            owner.execute(f'drop index "{name}"'.encode())
+    for command in ("plan", "apply", "apply", "verify"):
+        more = ["--yes"] if command == "apply" else []
+        done = forks.run([command, "advice.yml", "--postgres", parted, *more], cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(forks.run(asked).stdout)["recommendations"] == []
+
+
 def test_mistakes_are_exit_2_with_a_hint(items: str, tmp_path: Path) -> None:
     for arguments, said in (
         (["--measure"], "--disposable"),

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from dbtune.advisor.candidates import Confidence
 from dbtune.advisor.index import IndexDefinition
+from dbtune.advisor.partitioned import Parts
 from dbtune.advisor.states import NO_LIMITS, Limits
 from dbtune.advisor.workload import NotExamined
 from dbtune.core.findings import Confidence as Proof
@@ -35,7 +36,8 @@ class Served:
 class Recommendation:
     """One index. `benefit` is what the workload would cost more without it, `write_cost` what its writers pay.
 
-    Both in the planner's units, over all calls. `build_s` is a rough estimate of the time to build it.
+    Both in the planner's units, over all calls. `build_s` is a rough estimate of the time to build it. `parts` says how
+    it is made on a partitioned table, None on any other.
     """
 
     definition: IndexDefinition
@@ -47,6 +49,14 @@ class Recommendation:
     queries: tuple[Served, ...]
     why: str
     confidence: Proof | Confidence
+    parts: Parts | None = None
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What makes it without a lock that blocks, in this order."""
+        if self.parts is not None:
+            return self.parts.statements
+        return (self.definition.ddl(name=self.name, concurrently=True),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,11 +102,15 @@ class IndexDefinition:
         digest = hashlib.sha256(self.ddl(name="").encode()).hexdigest()[:6]
         return shorten(stem, f"_{digest}_idx")
 
-    def ddl(self, *, name: str | None = None, concurrently: bool = False) -> str:
-        """The statement, without a semicolon; with `name=""` PostgreSQL chooses one."""
+    def ddl(self, *, name: str | None = None, concurrently: bool = False, only: bool = False) -> str:
+        """The statement, without a semicolon; with `name=""` PostgreSQL chooses one.
+
+        `only` is of a partitioned table without its partitions, and does nothing where there is an index of that name.
+        """
         name = self.name if name is None else name
         words = ["create", "unique" if self.unique else "", "index", "concurrently" if concurrently else ""]
-        words += [quote(name) if name else "", "on", self.qualified_table, "using", self.method]
+        words += ["if not exists" if only else "", quote(name) if name else "", "on", "only" if only else ""]
+        words += [self.qualified_table, "using", self.method]
         words.append(f"({', '.join(key.sql() for key in self.keys)})")
         if self.include:
             words.append(f"include ({', '.join(map(quote, self.include))})")

@@ -16,6 +16,7 @@ from dbtune.advisor.drops import Present, find_drops
 from dbtune.advisor.exploring import explore
 from dbtune.advisor.index import IndexDefinition, name_apart
 from dbtune.advisor.merging import relatives
+from dbtune.advisor.partitioned import parts_of
 from dbtune.advisor.prices import Mask, Prices, Term
 from dbtune.advisor.search import Search
 from dbtune.advisor.source import Source
@@ -154,6 +155,7 @@ def _recommendation(field: _Field, state: State, bit: int, name: str) -> Recomme
         queries=_served(field.states, state, 1 << bit, question.analyses),
         why=proposal.why if proposal is not None else "does the work of several",
         confidence="heuristic" if is_guess else "simulated",
+        parts=parts_of(candidate.definition, name, question.source),
     )
 
 

@@ -72,7 +72,14 @@ def _index(one: Recommendation) -> Iterator[str]:
     for served in one.queries:
         change = f"cost {served.cost_before:,.0f} -> {served.cost_after:,.0f}"
         yield f"  # serves {served.calls:,.0f}×, {change}: {brief(served)[:_LONGEST_TEXT]}\n"
-    yield as_item({"index": index_step(one.definition, one.name)})
+    if one.parts is None:
+        yield as_item({"index": index_step(one.definition, one.name)})
+        return
+    yield "  # one partition after the other, since no partitioned table is indexed CONCURRENTLY as a whole\n"
+    for name, leaf in one.parts.leaves:
+        yield as_item({"index": index_step(leaf, name)})
+    apply = ";\n".join(one.parts.joins)
+    yield as_item({"sql": {"apply": apply, "verify": one.parts.is_joined, "rollback": one.parts.takes_back}})
 
 
 def _drops(advice: Advice) -> Iterator[str]:

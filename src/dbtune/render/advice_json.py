@@ -54,7 +54,7 @@ def _recommendation(one: Recommendation) -> dict[str, Any]:
         "include": definition.include,
         "where": definition.where,
         "unique": definition.unique,
-        "ddl": definition.ddl(name=one.name, concurrently=True),
+        "ddl": ";\n".join(one.statements),
         "size_bytes": one.size_bytes,
         "build_s": one.build_s,
         "write_cost": one.write_cost,

@@ -96,7 +96,11 @@ def writes(index: Recommendation) -> str:
 
 
 def statement(index: Recommendation) -> str:
-    return index.definition.ddl(name=index.name, concurrently=True)
+    """Of a partitioned table, how its index begins and how many statements it takes: JSON and playbooks have all."""
+    first, *rest = index.statements
+    if not rest:
+        return first
+    return f"{index.definition.ddl(name=index.name)}; -- in {len(rest) + 1} statements, partition by partition"
 
 
 def facts(index: Recommendation, report: Advice) -> str:
