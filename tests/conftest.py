@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,6 +34,10 @@ from dbtune.servers.embedded.twin_settings import place_in_memory
 from dbtune.servers.embedded.valkey import embedded_valkey
 
 SOURCES = ("auto", "installed", "embedded", "container")
+
+# What a shell starts in the background ignores Ctrl-C, and so would all commands that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where the person who runs the tests works must not decide what they see.
 AMBIENT = (

@@ -94,6 +94,7 @@ class _Reader:
                 table = root_of((node["Schema"], node["Relation Name"]))
                 found = self.gathered.setdefault(node["Alias"], _Gathered(table, node["Alias"]))
                 found.is_written = found.is_written or node["Node Type"] == "ModifyTable"
+        self._numbered = {_unnumbered(alias): one for alias, one in reversed(self.gathered.items())}
         only = next(iter(self.gathered.values())) if len(self.gathered) == 1 else None
         self._only = None if only is None else (only.alias, columns_of(only.table))
 
@@ -111,8 +112,9 @@ class _Reader:
             self._read_needed(node, parent)
 
     def _of(self, alias: str) -> _Gathered | None:
-        # A partitioned table's own alias is printed above its partitions, whose aliases are numbered.
-        return self.gathered.get(alias) or self.gathered.get(f"{alias}_1")
+        # A partitioned table's own alias is printed above its partitions, whose aliases are numbered; an Append may
+        # have its largest first, and that is then the one which tells it all.
+        return self.gathered.get(alias) or self.gathered.get(f"{alias}_1") or self._numbered.get(alias)
 
     def _read_condition(self, text: str) -> None:
         for term in terms(text):
@@ -263,6 +265,11 @@ def _likes(document: Mapping[str, Any], root_of: Callable[[Table], Table]) -> It
             if likeness in seen:
                 yield id(node)
             seen.add(likeness)
+
+
+def _unnumbered(alias: str) -> str:
+    stem, _, number = alias.rpartition("_")
+    return stem if stem and number.isdecimal() else alias
 
 
 def _row(text: str) -> tuple[str, ...] | None:

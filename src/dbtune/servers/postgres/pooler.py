@@ -53,14 +53,16 @@ def _backend(session: Session) -> int | None:
         return None
     wire.send_query(_PID)
     give_up_at = time.monotonic() + _PATIENCE_S
+    value: bytes | None = None
     with selectors.DefaultSelector() as waiting:
         waiting.register(wire.socket, selectors.EVENT_READ)
-        while wire.is_busy():
-            if not waiting.select(max(give_up_at - time.monotonic(), 0)):
-                return None
-            wire.consume_input()
-    answer = wire.get_result()
-    while wire.get_result() is not None:
-        pass
-    value = answer.get_value(0, 0) if answer is not None and answer.ntuples else None
-    return None if value is None else int(value)
+        while True:
+            # get_result waits without a limit while anything is missing, be it only the word that the server is ready.
+            while wire.is_busy():
+                if not waiting.select(max(give_up_at - time.monotonic(), 0)):
+                    return None
+                wire.consume_input()
+            answer = wire.get_result()
+            if answer is None:
+                return None if value is None else int(value)
+            value = answer.get_value(0, 0) if answer.ntuples else value
