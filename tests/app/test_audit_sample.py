@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from dbtune.app.workspace import opened
 from dbtune.core.findings import AuditReport
 from dbtune.core.progress import silent
 from dbtune.core.resources import resource
-from dbtune.demo.endpoints import COURSE_STATUS
+from dbtune.demo.endpoints import COURSE_STATUS, RECOMMENDATIONS
 from dbtune.demo.keys import FOREIGN_KEYS
 from dbtune.demo.load import load
 from dbtune.demo.traffic import drive, probe
@@ -104,11 +105,13 @@ def _watched(targets: OpenTargets) -> AuditReport:
 
 
 def _learn(targets: OpenTargets, ended: threading.Event) -> None:
-    """One more user, who looks at courses only, so that they are looked at often on a slow machine too."""
-    seed = 100
+    """One more user, who looks at what is judged, so that it is looked at often on a slow machine too."""
+    rng = random.Random(100)  # noqa: S311 - no secret
     while not ended.is_set():
-        probe(COURSE_STATUS, targets.postgres or "", targets.redis, "slow", times=5, seed=seed)
-        seed += 1
+        # Not in step: pages that are always looked at together could be one.
+        endpoint = rng.choice((COURSE_STATUS, RECOMMENDATIONS))
+        times = rng.randint(1, 8)
+        probe(endpoint, targets.postgres or "", targets.redis, "slow", times=times, seed=rng.randint(0, 10**6))
 
 
 def _look(targets: OpenTargets, window_s: float = 0.0) -> AuditReport:
