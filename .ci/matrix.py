@@ -114,9 +114,6 @@ def run_tests(job: Job, directory: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "--server-source", "embedded", "-m", "not slow", "-p"]
     command += ["matrix_selection", "--needs", job.needs, "-p", "no:cacheprovider", "--tb=short"]
     command += ["-rR", "--reruns", "1"]
-    if job.needs == "redis_url":
-        # Sockets that redis-py's cluster client drops when slots move are found unclosed by chance, in any later test.
-        command += ["-W", "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"]
     command += [f"tests/{chosen}" for chosen in job.chosen]
     environment = {**os.environ, job.variable: str(directory), "PYTHONPATH": str(ROOT / ".ci")}
     try:

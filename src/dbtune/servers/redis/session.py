@@ -146,7 +146,19 @@ def _retry() -> Retry:
 
 def _cluster(url: str, settings: dict[str, Any]) -> redis.Redis:
     plain = urlunsplit(urlsplit(url)._replace(scheme="rediss" if _scheme(url).startswith("rediss") else "redis"))
-    return cast("redis.Redis", RedisCluster.from_url(plain, **settings))
+    return cast("redis.Redis", _Closing.from_url(plain, **settings))
+
+
+class _Closing(RedisCluster):
+    """Its connections end with it: redis-py takes the pools of a cluster from a URL for somebody else's."""
+
+    def close(self) -> None:
+        manager = getattr(self, "nodes_manager", None)  # none where it could not be made
+        nodes = () if manager is None else tuple(manager.nodes_cache.values())
+        super().close()
+        for node in nodes:
+            if node.redis_connection is not None:
+                node.redis_connection.connection_pool.disconnect()
 
 
 def _sentinel(url: str, settings: dict[str, Any]) -> redis.Redis:
