@@ -17,7 +17,6 @@ from dbtune.cache.slots import slot
 from dbtune.core.actions import WarmKeys
 from dbtune.core.warming import CacheAway, WarmStopped
 from dbtune.servers.postgres import session as postgres
-from dbtune.servers.redis import session
 from dbtune.servers.redis.invalidate import Caps, Invalidation
 from dbtune.servers.redis.nodes import opened_nodes
 from dbtune.servers.redis.pace import Pace
@@ -30,19 +29,6 @@ QUERY = (
 )
 HOT = slot(b"hot")
 BATCHES_OF_100 = Pace(max_rate=2000)
-
-
-@pytest.fixture
-def connection(postgres_dsn: str) -> Iterator[postgres.Connection]:
-    with postgres.connect(postgres_dsn) as connection:
-        yield connection
-
-
-@pytest.fixture
-def whole(redis_cluster: Cluster) -> Iterator[redis.Redis]:
-    client = session.connect_whole(redis_cluster.url)
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from dbtune.cache.rules import Stale
 from dbtune.core.actions import WarmKeys
 from dbtune.core.warming import Overtaken
 from dbtune.servers.postgres import session as postgres
-from dbtune.servers.redis import session, warm_run
+from dbtune.servers.redis import warm_run
 from dbtune.servers.redis.invalidate import Caps, Invalidation
 from dbtune.servers.redis.lines import Done, Line, opened_line
 from dbtune.servers.redis.nodes import opened_nodes
@@ -34,19 +34,6 @@ STALE = {
     "pattern": Stale(patterns=(ALL,)),
     "narrow pattern": Stale(patterns=(b"item:[7]",)),
 }
-
-
-@pytest.fixture
-def connection(postgres_dsn: str) -> Iterator[postgres.Connection]:
-    with postgres.connect(postgres_dsn) as connection:
-        yield connection
-
-
-@pytest.fixture
-def whole(redis_cluster: Cluster) -> Iterator[redis.Redis]:
-    client = session.connect_whole(redis_cluster.url)
-    yield client
-    client.close()
 
 
 def warming(mode: str = "newer", **changes: Any) -> WarmKeys:
