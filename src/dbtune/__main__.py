@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def main() -> int:
@@ -40,7 +42,7 @@ def _run() -> int:
     import typer
 
     from dbtune.cli.main import app
-    from dbtune.core.errors import DbtuneError
+    from dbtune.core.errors import DbtuneError, Misused
 
     try:
         # Outside of standalone mode Typer returns what a command returned, or the code of its Exit.
@@ -65,6 +67,10 @@ def _run() -> int:
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, not a traceback
         _trace()
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            # Typer writes its help itself, past what words the errors of results.
+            _complain(f"output cannot be written: {error.strerror}", "make room, or write to another disk")
+            return Misused.exit_code
         _complain(f"dbtune failed unexpectedly: {type(error).__name__}: {error}", "run with --debug for the traceback")
         return INTERNAL_ERROR
     return answer if isinstance(answer, int) else 0

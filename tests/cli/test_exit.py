@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer
@@ -81,3 +83,15 @@ def test_what_a_command_returns_is_its_exit_code(monkeypatch: pytest.MonkeyPatch
 def test_a_closed_pipe_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(BrokenPipeError(), monkeypatch) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--help"], ["warm", "--help"], ["--version"], ["schema"]], ids=" ".join)
+def test_a_full_disk_under_standard_output_is_said_and_is_no_bug(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "dbtune", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert answer.returncode == Misused.exit_code
+    assert "No space left" in answer.stderr
+    assert "unexpectedly" not in answer.stderr
