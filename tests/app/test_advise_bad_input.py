@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TypeVar
 
 import psycopg
 import pytest
+from patience import until
 
 from dbtune.advisor.advice import Advice
 from dbtune.advisor.source import Column, Source, Table
@@ -129,12 +128,12 @@ def test_an_interrupted_advice_leaves_no_server_and_no_directory(dump: Path, num
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    directory = _until(lambda: _server_directory(process.pid))
+    directory = until(lambda: _server_directory(process.pid), "its server runs")
     os.kill(process.pid, number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else -number), errors
     assert b"Traceback" not in errors
-    _until(lambda: not directory.exists())
+    until(lambda: not directory.exists(), "the directory is gone")
 
 
 def _server_directory(pid: int) -> Path | None:
@@ -154,12 +153,4 @@ def _children(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def _until(look: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
     return found

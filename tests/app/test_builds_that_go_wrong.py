@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from patience import until
 
 from dbtune.app.apply import Order, apply_playbook
 from dbtune.app.plan import make_plan
@@ -98,7 +99,7 @@ def test_two_runs_that_wait_for_each_other_do_not_deadlock(workspace: Workspace)
         older.execute("update items set note = 'z' where id = 2")
         one = threading.Thread(target=lambda: first.append(apply(workspace)))
         one.start()
-        wait_for_build(workspace.dsn)
+        until(lambda: run(workspace.dsn, "select 1 from pg_stat_progress_create_index"), "a build has begun")
         order = Order(book(), lock_wait_s=60)
         two = threading.Thread(target=lambda: second.append(apply_playbook(other, order, silent)))
         two.start()
@@ -137,7 +138,7 @@ def test_a_build_whose_client_was_killed_is_watched_to_its_end(workspace: Worksp
             target=run, args=(workspace.dsn, f"create index concurrently {INDEX} on items (owner, created_at)")
         )
         orphan.start()
-        wait_for_build(workspace.dsn)
+        until(lambda: run(workspace.dsn, "select 1 from pg_stat_progress_create_index"), "a build has begun")
         plan = make_plan(workspace, book(), Selection())
         assert any("is building it now" in note for note in plan.steps[0].notes)
         outcome: list[RunReport] = []
@@ -250,7 +251,7 @@ def leave_invalid_index(dsn: str, statement: str) -> None:
         with psycopg.connect(dsn, autocommit=True) as builder:
             thread = threading.Thread(target=swallow, args=(builder, statement))
             thread.start()
-            wait_for_build(dsn)
+            until(lambda: run(dsn, "select 1 from pg_stat_progress_create_index"), "a build has begun")
             run(dsn, f"select pg_cancel_backend({builder.info.backend_pid})")
             thread.join(30)
     assert usable(dsn) == [(INDEX, False)]
@@ -261,14 +262,6 @@ def swallow(connection: psycopg.Connection[tuple[object, ...]], statement: str) 
         connection.execute(statement.encode())
     except psycopg.errors.QueryCanceled:
         return
-
-
-def wait_for_build(dsn: str) -> None:
-    for _ in range(200):
-        if run(dsn, "select 1 from pg_stat_progress_create_index"):
-            return
-        time.sleep(0.05)
-    raise AssertionError("no build has begun")
 
 
 def usable(dsn: str) -> list[tuple[object, ...]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from patience import until
 
 from dbtune.app.audit import Wish, audit
 from dbtune.app.targets import OpenTargets
@@ -185,7 +185,7 @@ def test_expiries_explain_a_low_hit_rate(server: EmbeddedValkey, client: redis.R
                 pipe.set(f"soon:{number}", "v", px=20)
             pipe.execute()
         asking()
-        _until(lambda: client.info("stats")["expired_keys"] == 200)
+        until(lambda: client.info("stats")["expired_keys"] == 200, "it comes to that")
 
     finding = one(look(server.url, "RD007", during=passing, window_s=0.5))
     assert finding.evidence["expired"] == 200
@@ -270,16 +270,16 @@ def test_a_pool_of_blocked_clients_is_told_and_a_worker_is_not(server: EmbeddedV
             threading.Thread(target=_blocked, args=(worker,), daemon=True).start()
 
         wait("worker")
-        _until(lambda: client.info("clients")["blocked_clients"] == 1)
+        until(lambda: client.info("clients")["blocked_clients"] == 1, "it comes to that")
         assert look(server.url, "RD013").findings == ()
         for _ in range(14):
             wait("pool")
-        _until(lambda: client.info("clients")["blocked_clients"] == 15)
+        until(lambda: client.info("clients")["blocked_clients"] == 15, "it comes to that")
         finding = one(look(server.url, "RD013"))
         assert finding.evidence["blocked_by_client"] == {"pool": 14, "worker": 1}
         for _ in range(15):
             client.lpush("queue", "done")
-        _until(lambda: client.info("clients")["blocked_clients"] == 0)
+        until(lambda: client.info("clients")["blocked_clients"] == 0, "it comes to that")
 
 
 def test_a_server_that_runs_out_of_connections_is_told(server: EmbeddedValkey, client: redis.Redis) -> None:
@@ -306,7 +306,7 @@ def test_a_failed_save_is_critical(server: EmbeddedValkey, client: redis.Redis) 
     snapshot.mkdir()
     try:
         client.bgsave()
-        _until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+        until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "it comes to that")
         finding = one(look(server.url, "RD015"))
     finally:
         snapshot.rmdir()
@@ -332,8 +332,8 @@ def test_a_replica_that_follows_is_in_order(redis_program: Path | None) -> None:
         with redis.Redis.from_url(follower.url) as replica, redis.Redis.from_url(primary.url) as leading:
             replica.config_set("masterauth", password)
             replica.replicaof("127.0.0.1", port)
-            _until(lambda: replica.info("replication")["master_link_status"] == "up")
-            _until(lambda: leading.info("replication").get("slave0", {}).get("state") == "online")
+            until(lambda: replica.info("replication")["master_link_status"] == "up", "it comes to that")
+            until(lambda: leading.info("replication").get("slave0", {}).get("state") == "online", "it comes to that")
             assert look(follower.url, "RD016").findings == ()
             assert look(primary.url, "RD016").findings == ()
 
@@ -363,14 +363,6 @@ def test_evictions_explain_a_low_hit_rate(server: EmbeddedValkey, client: redis.
 def _blocked(worker: redis.Redis) -> None:
     with contextlib.suppress(redis.RedisError):
         worker.blpop(["queue"], timeout=30)
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if holds():
-            return
-        time.sleep(0.02)
-    pytest.fail("it did not come to that")
 
 
 def test_a_tag_whose_members_have_expired_is_a_leak_and_a_set_of_words_is_none(

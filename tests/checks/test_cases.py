@@ -25,7 +25,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ import psycopg
 import pytest
 import sqlparse
 import yaml
+from patience import until_so
 from psycopg import conninfo
 
 from dbtune.app import audit
@@ -43,7 +43,6 @@ from dbtune.core.progress import silent
 from dbtune.servers.postgres.session import connect
 
 CASES = Path(__file__).parent / "cases"
-PATIENCE_S = 20.0
 SETTLED = """
 select count(*) from pg_stat_activity
 where pid = any(array{pids}) and (state like 'idle%' or wait_event_type = 'Lock' or wait_event = 'PgSleep')
@@ -224,15 +223,9 @@ def _open_sessions(database: str, scripts: Sequence[str], stack: contextlib.Exit
         _wait_until(database, f"select ({SETTLED.format(pids=sessions)}) = {len(sessions)}")
 
 
-def _wait_until(database: str, query: str, patience_s: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        with psycopg.connect(database, autocommit=True) as looking:
-            row = looking.execute(query.encode()).fetchone()
-        if row and row[0]:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"never became true: {query}")
+def _wait_until(database: str, query: str) -> None:
+    with psycopg.connect(database, autocommit=True) as looking:
+        until_so(looking, query)
 
 
 def _judged(database: str, check: Check, case: Mapping[str, Any], role: str) -> list[Finding | Unexamined]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
+from patience import until
 
 from dbtune.app.apply import Order, apply_playbook
 from dbtune.app.audit import Wish, audit
@@ -45,7 +45,6 @@ insert into child select i, null, null from generate_series(1, 2000) i;
 FLAWED = FLAWED.replace(
     "create table child", "create table plain_key (a int, b int, primary key (a, b));\ncreate table child"
 )
-PATIENCE_S = 20.0
 CHECKS = ("missing-foreign-key-index", "stale-statistics", "not-valid-constraint")
 
 
@@ -68,11 +67,8 @@ def audited(database: str) -> AuditReport:
 
 def await_cure(database: str) -> None:
     """Counters arrive late on PostgreSQL 13 and 14."""
-    deadline = time.monotonic() + PATIENCE_S
-    while (report := audited(database)).findings and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert report.findings == ()
-    assert report.skipped == ()
+    until(lambda: not audited(database).findings, "nothing is found any more")
+    assert audited(database).skipped == ()
 
 
 def steps_of(report: AuditReport) -> list[Mapping[str, Any]]:

@@ -7,13 +7,13 @@ import os
 import signal
 import struct
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 import psycopg
 import pytest
+from patience import until_accepted, until_so
 from psycopg import conninfo
 
 from dbtune.app.audit import Wish, audit
@@ -60,16 +60,6 @@ def stranger(request: pytest.FixtureRequest, database: str) -> Iterator[str]:
 
 def audited(dsn: str, *names: str) -> AuditReport:
     return audit(OpenTargets(dsn, None), Wish(only=names or OURS), silent)
-
-
-def wait_until(connection: psycopg.Connection, query: str) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        row = connection.execute(query.encode()).fetchone()
-        if row and row[0]:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"never became true: {query}")
 
 
 @pytest.fixture
@@ -136,12 +126,12 @@ def test_an_archive_that_fails_is_found_until_it_works_again(strained: str) -> N
     with psycopg.connect(strained, autocommit=True) as owner:
         owner.execute("create table logged ()")
         owner.execute("select pg_switch_wal()")
-        wait_until(owner, "select failed_count > 0 from pg_stat_archiver")
+        until_so(owner, "select failed_count > 0 from pg_stat_archiver")
         (found,) = audited(strained, "archiver-failing").findings
         assert (found.severity, "never" in found.message) == ("critical", True)
         owner.execute("alter system set archive_command = 'true'")
         owner.execute("select pg_reload_conf()")
-        wait_until(owner, "select last_archived_time > last_failed_time from pg_stat_archiver")
+        until_so(owner, "select last_archived_time > last_failed_time from pg_stat_archiver")
     assert audited(strained, "archiver-failing").findings == ()
 
 
@@ -151,7 +141,7 @@ def test_connecting_for_every_request_is_found(database: str) -> None:
         owner.execute("select pg_stat_reset()")
         for _ in range(120):
             psycopg.connect(database).close()
-        wait_until(owner, "select sessions > 100 from pg_stat_database where datname = current_database()")
+        until_so(owner, "select sessions > 100 from pg_stat_database where datname = current_database()")
     (found,) = audited(database, "short-sessions").findings
     assert "use a pool" in found.message
     assert found.evidence["sessions"] > 100
@@ -175,7 +165,7 @@ def test_a_replica_that_does_not_follow_is_found(strained: str) -> None:
             replica.pgconn.flush()
             assert audited(strained, "replica-lag").findings == ()
             owner.execute("create table filled as select repeat('x', 1900) from generate_series(1, 15000)")
-            wait_until(owner, "select pg_current_wal_lsn() - replay_lsn > 20000000 from pg_stat_replication")
+            until_so(owner, "select pg_current_wal_lsn() - replay_lsn > 20000000 from pg_stat_replication")
             (found,) = audited(strained, "replica-lag").findings
     assert (found.object, found.severity) == ("slow replica", "warning")
     assert found.evidence["behind_bytes"] > 20_000_000
@@ -211,31 +201,21 @@ def standby(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
         )
         try:
             dsn = f"host={primary.directory} port={port} user=postgres dbname=postgres"
-            _wait_for(dsn)
+            until_accepted(dsn)
             yield primary.dsn, dsn
         finally:
             replica.send_signal(signal.SIGQUIT)
             replica.wait(20)
 
 
-def _wait_for(dsn: str) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with contextlib.suppress(psycopg.OperationalError):
-            psycopg.connect(dsn).close()
-            return
-        time.sleep(0.1)
-    pytest.fail("the replica did not start")
-
-
 @pytest.mark.slow
 def test_a_replica_that_does_not_replay_is_found_on_both_sides(standby: tuple[str, str]) -> None:
     primary, replica = standby
     with psycopg.connect(primary, autocommit=True) as writer, psycopg.connect(replica, autocommit=True) as reader:
-        wait_until(writer, "select count(*) > 0 from pg_stat_replication where replay_lsn is not null")
+        until_so(writer, "select count(*) > 0 from pg_stat_replication where replay_lsn is not null")
         reader.execute("select pg_wal_replay_pause()")
         writer.execute("create table filled as select repeat('x', 1900) from generate_series(1, 15000)")
-        wait_until(reader, "select pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn() > 20000000")
+        until_so(reader, "select pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn() > 20000000")
         (found,) = audited(replica, "standby-behind").findings
         assert (found.severity, "replay is paused" in found.message) == ("warning", True)
         assert found.evidence["unreplayed_bytes"] > 20_000_000

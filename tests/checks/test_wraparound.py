@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
+from patience import until_accepted
 
 from dbtune.app.audit import Wish, audit
 from dbtune.app.targets import OpenTargets
@@ -66,21 +64,11 @@ def moved(young: EmbeddedPostgres, name: str, port: int, options: Sequence[str])
     server = start("postgres", "-D", files, *given)
     try:
         dsn = f"host={young.directory} port={port} user=postgres dbname=postgres"
-        _wait_for(dsn, server)
+        until_accepted(dsn)
         yield dsn
     finally:
         server.send_signal(signal.SIGQUIT)
         server.wait(60)
-
-
-def _wait_for(dsn: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(psycopg.OperationalError):
-            psycopg.connect(dsn).close()
-            return
-        time.sleep(0.1)
-    pytest.fail("the moved server did not start")
 
 
 def of_this_database(dsn: str, check: str) -> Finding:

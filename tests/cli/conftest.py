@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,7 @@ from typing import Any
 import forks
 import psycopg
 import pytest
-
-PATIENCE_S = 60.0
+from patience import PATIENCE_S, until_so
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +94,10 @@ class Commands:
             cursor = connection.execute(text.encode())
             return list(cursor.fetchall()) if cursor.description else []
 
-    def until(self, query: str, what: str = "it did not come about") -> None:
+    def until(self, query: str) -> None:
         """Waits until the query's first value is true."""
-        give_up_at = time.monotonic() + PATIENCE_S
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            while True:
-                row = connection.execute(query.encode()).fetchone()
-                if row and row[0]:
-                    return
-                assert time.monotonic() < give_up_at, what
-                time.sleep(0.02)
+            until_so(connection, query)
 
     @contextlib.contextmanager
     def older_transaction(self, table: str = "items") -> Iterator[psycopg.Connection[tuple[Any, ...]]]:

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 import redis
 import yaml
-from topologies import Cluster, Sentinel, cluster, plain_server, wait_for
+from patience import until
+from topologies import Cluster, Sentinel, cluster, plain_server
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def test_a_server_that_restarts_within_the_window_has_no_hit_rate(dbtune: Any, s
             client.get("nothing")
         process = dbtune.start("cache", "--redis", url(server), "--window", "3s", "--format", "json")
         # One connection for the survey, one for the counters, one for notifications: then the window has begun.
-        wait_for(lambda: sum(row["name"] == "dbtune" for row in client.client_list()) == 3, "it watches")
+        until(lambda: sum(row["name"] == "dbtune" for row in client.client_list()) == 3, "it watches")
         client.config_resetstat()
     answer = dbtune.end(process)
     assert answer.document["hit_rate"] is None
@@ -258,8 +259,8 @@ def test_the_primary_behind_a_sentinel_is_looked_at(dbtune: Any, redis_sentinel:
     assert json.loads(process.stdout.readline())["hit_rate"] is None
     redis_sentinel.client().execute_command("SENTINEL", "FAILOVER", redis_sentinel.service)  # type: ignore[no-untyped-call]
     with redis.Redis(port=redis_sentinel.replica) as new:
-        wait_for(lambda: new.info("replication")["role"] == "master", "it takes over")
-        wait_for(lambda: any(row["name"] == "dbtune" for row in new.client_list()), "it is watched")
+        until(lambda: new.info("replication")["role"] == "master", "it takes over")
+        until(lambda: any(row["name"] == "dbtune" for row in new.client_list()), "it is watched")
     process.terminate()
     assert dbtune.end(process).code == 0
 
@@ -278,7 +279,7 @@ def test_watch_prints_a_line_for_each_look_and_ends(dbtune: Any, server: int) ->
 def test_watch_survives_a_reset_and_a_dropped_connection(dbtune: Any, server: int) -> None:
     process = dbtune.start("cache", "--redis", url(server), "--watch", "--every", "300ms", "--times", "6")
     with redis.Redis(port=server) as client:
-        wait_for(lambda: any(row["name"] == "dbtune" for row in client.client_list()), "it watches")
+        until(lambda: any(row["name"] == "dbtune" for row in client.client_list()), "it watches")
         client.client_kill_filter(_type="normal", skipme=True)
     answer = dbtune.end(process)
     assert answer.code == 0

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import redis
-from restartable import Restartable, restartable, until
+from patience import until
+from restartable import AWAY, Restartable, restartable
 from topologies import Sentinel
 
 from dbtune.servers.redis.wire import borrowed
@@ -43,7 +44,7 @@ def load_again(cache: Restartable, client: redis.Redis) -> None:
     client.save()
     cache.kill()
     cache.launch(*LOADING)
-    until(lambda: client.info("persistence")["loading"], "it does not load")
+    until(lambda: client.info("persistence")["loading"], "it loads", passing=AWAY)
 
 
 def let_it_load(client: redis.Redis) -> None:
@@ -60,9 +61,9 @@ def test_a_cache_that_loads_its_data_in_the_middle_is_waited_for_and_filled_by_t
     with cache.client() as client:
         path = dbtune.playbook(BOOK)
         process = dbtune.start("warm", path, "--redis", cache.url, "--format", "json", *SLOWLY)
-        until(lambda: client.zcard("dbtune:tag:items") > 2000, "it did not come to the middle")
+        until(lambda: client.zcard("dbtune:tag:items") > 2000, "it comes to the middle", passing=AWAY)
         load_again(cache, client)
-        until(lambda: "dbtune" in names_of_clients(client), "it did not try while the cache loads")
+        until(lambda: "dbtune" in names_of_clients(client), "it tries while the cache loads", passing=AWAY)
         let_it_load(client)
         answer = dbtune.end(process)
         assert answer.code == 0, answer
@@ -82,7 +83,7 @@ def test_a_run_that_begins_while_the_cache_loads_waits_for_it_as_long_as_its_tim
         in_vain = dbtune.json("warm", path, "--redis", cache.url, "--time-budget", "1s")
         assert (in_vain.code, "is still loading its data" in in_vain.err) == (3, True), in_vain
         process = dbtune.start("warm", path, "--redis", cache.url, "--format", "json")
-        until(lambda: "dbtune" in names_of_clients(client), "it did not try while the cache loads")
+        until(lambda: "dbtune" in names_of_clients(client), "it tries while the cache loads", passing=AWAY)
         let_it_load(client)
         answer = dbtune.end(process)
         assert (answer.code, answer.document["steps"][0]["keys"]) == (0, ROWS), answer
@@ -98,10 +99,10 @@ def test_a_failover_by_sentinel_in_the_middle_is_followed_in_the_same_run(
     with redis.Redis(port=redis_sentinel.primary) as old, redis.Redis(port=redis_sentinel.replica) as new:
         path = dbtune.playbook(BOOK)
         process = dbtune.start("warm", path, "--redis", url, "--format", "json", "--max-rate", "1000")
-        until(lambda: old.zcard("dbtune:tag:items") > 500, "it did not begin")
+        until(lambda: old.zcard("dbtune:tag:items") > 500, "it begins", passing=AWAY)
         with redis_sentinel.client() as sentinel:
             sentinel.execute_command("SENTINEL", "FAILOVER", redis_sentinel.service)
-        until(lambda: new.info("replication")["role"] == "master", "nobody took over")
+        until(lambda: new.info("replication")["role"] == "master", "the replica takes over", passing=AWAY)
         assert process.poll() is None, "the run was over before"
         answer = dbtune.end(process)
         assert answer.code == 0, answer

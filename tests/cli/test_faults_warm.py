@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from restartable import Restartable, restartable, until
+from patience import until
+from restartable import Restartable, restartable
 
 ROWS = 12_000
 BOOK = """
@@ -44,7 +45,7 @@ def client(cache: Restartable) -> Iterator[redis.Redis]:
 
 
 def in_the_middle(client: redis.Redis) -> None:
-    until(lambda: client.zcard("dbtune:tag:items") > 2000, "it did not come to the middle")
+    until(lambda: client.zcard("dbtune:tag:items") > 2000, "it comes to the middle")
 
 
 def all_there(client: redis.Redis) -> bool:
@@ -55,7 +56,7 @@ def all_there(client: redis.Redis) -> bool:
 def test_a_second_run_is_refused_while_the_first_is_at_it_and_may_wait_for_it(shop: Any, client: redis.Redis) -> None:
     path = shop.playbook(BOOK)
     first = shop.start("warm", path, "--format", "json", "--max-rate", "300")
-    until(lambda: client.exists("item:1"), "it did not begin")
+    until(lambda: client.exists("item:1"), "it begins")
     refused = shop.json("warm", path)
     assert refused.code == 5
     assert "another run holds the lock" in refused.err

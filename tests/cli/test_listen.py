@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from topologies import plain_server, wait_for
+from patience import until
+from topologies import plain_server
 
 TABLE = """
 create table contents (id bigint primary key, title text, views int, meta json);
@@ -113,7 +114,7 @@ def test_truncate_and_what_is_too_long_for_a_notification_remove_all_that_the_ev
     client.mset({"tagged": 1, "other": 1})
     dbtune.sql("truncate contents")
     listening.hears("content.updated")
-    wait_for(lambda: client.exists("tagged") == 0, "the tag's members are gone")
+    until(lambda: client.exists("tagged") == 0, "the tag's members are gone")
     assert list(client.scan_iter("rec:*")) == []
     assert client.exists("other") == 1
 
@@ -263,7 +264,7 @@ class TestTheTriggers:
         with psycopg.connect(dbtune.dsn) as busy:
             busy.execute("lock table contents in row exclusive mode")
             process = dbtune.start("apply", dbtune.playbook(PLAYBOOK), "--yes", "--format", "json")
-            dbtune.until("select exists (select from pg_locks where not granted)", "it waits for its lock")
+            dbtune.until("select exists (select from pg_locks where not granted)")
             busy.rollback()
         answer = dbtune.end(process)
         assert answer.statuses == ["applied"], answer.out

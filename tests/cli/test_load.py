@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import psycopg
 import pytest
+from patience import until
 
 from dbtune.load.pgbench_output import parse_summary
 from dbtune.servers.load.programs import find_pgbench
 
-PATIENCE_S = 60.0
 OURS = "select count(*) from pg_stat_activity where application_name like 'dbtune load %'"
 HUNDRED_MS = "select pg_sleep(0.01)"
 
 
 def book(load: str) -> str:
     return f"version: 1\nname: peak\nsteps:\n  - id: peak\n    name: Peak\n    load: {load}\n"
-
-
-def until(true: Callable[[], object], what: str) -> None:
-    give_up_at = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < give_up_at, what
-        time.sleep(0.05)
 
 
 def test_a_load_is_measured_and_judged(dbtune: Any) -> None:
@@ -220,7 +212,7 @@ def test_a_lock_of_a_second_shows_in_an_open_loop_and_not_in_a_closed_one(dbtune
     def p99_s(stage: str) -> tuple[float, float]:
         path = dbtune.playbook(book(f"{{scripts: {{a: select n from items where id = 1}}, stages: [{stage}]}}"))
         process = dbtune.start("load", path, "--format", "json")
-        until(lambda: dbtune.sql(OURS)[0][0] >= 4, "the load does not begin")
+        until(lambda: dbtune.sql(OURS)[0][0] >= 4, "the load begins")
         with psycopg.connect(dbtune.dsn) as connection:
             time.sleep(2)
             connection.execute("lock table items in access exclusive mode")

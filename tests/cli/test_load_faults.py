@@ -7,29 +7,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S, until
 from psycopg.conninfo import make_conninfo
 
 from dbtune.servers.load.programs import find_pgbench
 
-PATIENCE_S = 60.0
 OURS = "select count(*) from pg_stat_activity where application_name like 'dbtune load %'"
 HUNDRED_MS = "select pg_sleep(0.01)"
 
 
 def book(load: str) -> str:
     return f"version: 1\nname: peak\nsteps:\n  - id: peak\n    name: Peak\n    load: {load}\n"
-
-
-def until(true: Callable[[], object], what: str) -> None:
-    give_up_at = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < give_up_at, what
-        time.sleep(0.05)
 
 
 def test_more_clients_than_connections_is_exit_3(dbtune: Any) -> None:
@@ -75,7 +67,7 @@ def test_the_password_is_in_no_argument_and_in_no_output(dbtune: Any) -> None:
                 seen.add(text)
         return bool(seen)
 
-    until(generates, "no pgbench was seen")
+    until(generates, "a pgbench is seen")
     answer = dbtune.end(process)
     assert answer.code == 0, answer.err
     assert "s3cr3tword" not in answer.out + answer.err
@@ -86,13 +78,13 @@ def long_load(dbtune: Any, *more: str) -> Any:
     dbtune.environment["TMPDIR"] = str(dbtune.home / "tmp")
     path = dbtune.playbook(book(f"{{scripts: {{a: {HUNDRED_MS}}}, stages: [{{duration: 100s, clients: 3}}]}}"))
     process = dbtune.start("load", path, *more)
-    until(lambda: dbtune.sql(OURS)[0][0] >= 3, "the load does not begin")
+    until(lambda: dbtune.sql(OURS)[0][0] >= 3, "the load begins")
     return process
 
 
 def nothing_is_left(dbtune: Any) -> None:
-    until(lambda: dbtune.sql(OURS)[0][0] == 0, "sessions of the load are left")
-    until(lambda: not list((dbtune.home / "tmp").glob("dbtune-load-*")), "its directory is left")
+    until(lambda: dbtune.sql(OURS)[0][0] == 0, "no session of the load is left")
+    until(lambda: not list((dbtune.home / "tmp").glob("dbtune-load-*")), "its directory is gone")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -100,7 +92,7 @@ def test_a_signal_ends_the_load_with_what_was_measured(dbtune: Any, number: sign
     process = long_load(dbtune, "--format", "json")
     log = dbtune.home / "tmp"
     # pgbench writes its log in blocks of 4 KB: until the first one there is nothing to show.
-    until(lambda: any(path.stat().st_size for path in log.glob("dbtune-load-*/log.*")), "nothing is logged")
+    until(lambda: any(path.stat().st_size for path in log.glob("dbtune-load-*/log.*")), "something is logged")
     process.send_signal(number)
     answer = dbtune.end(process)
     assert answer.code == 130
@@ -120,10 +112,10 @@ def test_a_killed_dbtune_leaves_no_load_behind(dbtune: Any) -> None:
 def test_a_statement_under_way_is_cancelled_too(dbtune: Any) -> None:
     path = dbtune.playbook(book("{scripts: {a: select pg_sleep(500)}, stages: [{duration: 100s, clients: 2}]}"))
     process = dbtune.start("load", path)
-    until(lambda: dbtune.sql(f"{OURS} and state = 'active'")[0][0] == 2, "the load does not begin")
+    until(lambda: dbtune.sql(f"{OURS} and state = 'active'")[0][0] == 2, "the load begins")
     process.send_signal(signal.SIGINT)
     assert dbtune.end(process).code == 130
-    until(lambda: dbtune.sql(OURS)[0][0] == 0, "statements of the load still run")
+    until(lambda: dbtune.sql(OURS)[0][0] == 0, "no statement of the load runs any more")
 
 
 @pytest.mark.slow

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
 import pytest
+from patience import until_so
 
 from dbtune.plans.insight import Insight, look_into, rules
 from dbtune.plans.saved import read_plans
@@ -157,7 +157,7 @@ def insights(session: Connection, shown: Shown, form: str) -> tuple[Insight, ...
 @pytest.mark.parametrize("code", CASES)
 def test_an_insight_fires_where_it_should(session: Connection, code: str, form: str) -> None:
     if code == "PL023":
-        wait_for_counters(session)
+        until_so(session, "select n_mod_since_analyze > 0 from pg_stat_user_tables where relname = 'unseen'")
     found = [one for one in insights(session, CASES[code][0], form) if one.code == code]
     assert found, code
     for one in found:
@@ -193,16 +193,3 @@ def test_the_sql_of_an_action_can_be_run(session: Connection, code: str) -> None
     for statement in found[0].sql:
         session.execute(statement.replace("create index concurrently on", "create index dbtune_try on").encode())
     session.execute("drop index if exists dbtune_try")
-
-
-def wait_for_counters(session: Connection) -> None:
-    """They come in after the session that wrote, at the latest."""
-    give_up_at = time.monotonic() + 20
-    while time.monotonic() < give_up_at:
-        row = session.execute(
-            "select n_mod_since_analyze > 0 from pg_stat_user_tables where relname = 'unseen'"
-        ).fetchone()
-        if row == (True,):
-            return
-        time.sleep(0.05)
-    pytest.fail("the counters of the new table never came")

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
+from patience import until
 
 from dbtune.servers.embedded.accounts import server_account
 from dbtune.servers.embedded.binaries import wheel_valkey
 
-PATIENCE_S = 60.0
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    """Waits until it is true; a server that does not answer yet is not."""
-    give_up_at = time.monotonic() + PATIENCE_S
-    while True:
-        with contextlib.suppress(redis.RedisError, OSError):
-            if holds():
-                return
-        assert time.monotonic() < give_up_at, what
-        time.sleep(0.02)
+# A server that does not answer yet.
+AWAY = (redis.RedisError, OSError)
 
 
 @dataclass(slots=True)
@@ -43,7 +33,7 @@ class Restartable:
 
     def start(self) -> None:
         self.launch()
-        until(lambda: self.client().ping(), "the cache did not start")
+        until(lambda: self.client().ping(), "the cache starts", passing=AWAY)
 
     def launch(self, *more: str) -> None:
         """Does not wait for it."""

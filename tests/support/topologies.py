@@ -10,12 +10,12 @@ import ssl
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from patience import until
 
 from dbtune.servers.embedded.accounts import server_account
 from dbtune.servers.embedded.binaries import wheel_valkey
@@ -24,7 +24,6 @@ from dbtune.servers.embedded.ports import free_port
 from dbtune.servers.embedded.process import Program, hand_over, running
 from dbtune.servers.embedded.valkey import STOP, EmbeddedValkey, embedded_valkey
 
-PATIENCE_S = 60.0
 SLOTS = 16384
 SERVICE = "mycache"
 
@@ -102,7 +101,7 @@ def cluster(program: Path | None = None) -> Iterator[Cluster]:
             bus = int(str(client.config_get("cluster-port")["cluster-port"]))
             clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
         for client in clients:
-            wait_for(functools.partial(_whole, client), "the cluster is whole")
+            until(functools.partial(_whole, client), "the cluster is whole")
         yield made
 
 
@@ -111,14 +110,12 @@ def sentinel(program: Path | None = None) -> Iterator[Sentinel]:
     """Ready when the Sentinel knows the replica, and the replica has its primary's data."""
     with plain_server(program) as (_, primary), plain_server(program, replicaof=f"127.0.0.1 {primary}") as (_, replica):
         with redis.Redis(port=replica, decode_responses=True) as client:
-            wait_for(
-                lambda: client.info("replication").get("master_link_status") == "up", "the replica has its primary"
-            )
+            until(lambda: client.info("replication").get("master_link_status") == "up", "the replica has its primary")
         port = free_port()
         with _watcher(program, port, primary):
             made = Sentinel(primary, replica, port)
             with made.client() as client:
-                wait_for(functools.partial(_may_fail_over, client), "the Sentinel would promote the replica")
+                until(functools.partial(_may_fail_over, client), "the Sentinel would promote the replica")
             yield made
 
 
@@ -142,15 +139,6 @@ def secured(program: Path | None = None) -> Iterator[Secured]:
             yield Secured(listener.getsockname()[1], certificate)
             # Wakes accept(), which close() alone would leave waiting.
             listener.shutdown(socket.SHUT_RDWR)
-
-
-def wait_for(is_so: Callable[[], bool], what: str) -> None:
-    """Until it is so. Fails the test when it does not come about."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"in vain: {what}")
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S, until
 
 from dbtune.servers.embedded.accounts import server_account
 from dbtune.servers.embedded.guardian import start_time
@@ -32,7 +32,6 @@ with embedded_postgres() as postgres, embedded_valkey() as valkey:
 """
 
 # Long enough for a loaded machine; what is waited for normally takes a fraction of a second.
-PATIENCE_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +80,11 @@ def dbtune_with_servers(what_then: str = "time.sleep(120)") -> Iterator[tuple[su
             process.kill()
 
 
-def becomes_true(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 @pytest.mark.parametrize("ending", ["pass", "raise RuntimeError", "sys.exit(3)", "os._exit(3)", "os.abort()"])
 def test_nothing_is_left_when_dbtune_ends_by_itself(ending: str) -> None:
     with dbtune_with_servers(ending) as (process, servers):
         process.wait(PATIENCE_S)
-        assert becomes_true(lambda: all(server.is_gone() for server in servers))
+        until(lambda: all(server.is_gone() for server in servers), "the servers are gone")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
@@ -103,7 +93,7 @@ def test_nothing_is_left_when_dbtune_is_ended_by_a_signal(number: signal.Signals
         assert all(server.is_running() for server in servers)
         process.send_signal(number)
         process.wait(PATIENCE_S)
-        assert becomes_true(lambda: all(server.is_gone() for server in servers))
+        until(lambda: all(server.is_gone() for server in servers), "the servers are gone")
 
 
 def test_a_forked_child_that_holds_the_pipe_keeps_no_server_alive() -> None:
@@ -112,12 +102,12 @@ def test_a_forked_child_that_holds_the_pipe_keeps_no_server_alive() -> None:
     with dbtune_with_servers(script) as (process, servers):
         assert process.stdout is not None
         assert int(process.stdout.readline()) == process.pid
-        assert becomes_true(lambda: len(children_of(process.pid)) > len(servers))
+        until(lambda: len(children_of(process.pid)) > len(servers), "a child of it runs")
         forked = max(children_of(process.pid))
         try:
             process.kill()
             process.wait(PATIENCE_S)
-            assert becomes_true(lambda: all(server.is_gone() for server in servers))
+            until(lambda: all(server.is_gone() for server in servers), "the servers are gone")
             assert start_time(forked) is not None
         finally:
             os.kill(forked, signal.SIGKILL)
@@ -127,9 +117,9 @@ def test_dbtune_killed_in_the_midst_of_initdb_leaves_nothing(own_root: Path) -> 
     with subprocess.Popen(
         [sys.executable, "-c", BOTH_SERVERS.replace("WHAT_THEN", "pass")], stdout=subprocess.DEVNULL
     ) as process:
-        assert becomes_true(lambda: any(own_root.glob("*/data/PG_VERSION")))
+        until(lambda: any(own_root.glob("*/data/PG_VERSION")), "a cluster is made")
         process.kill()
-    assert becomes_true(lambda: not list(own_root.iterdir()))
+    until(lambda: not list(own_root.iterdir()), "nothing is left")
 
 
 def test_a_killed_guardian_does_not_keep_dbtune_from_ending_its_server() -> None:
@@ -152,7 +142,7 @@ def test_the_next_start_ends_the_orphans_of_a_dbtune_that_was_killed_with_its_gu
         for pid in guardians:
             os.kill(pid, signal.SIGKILL)
         assert all(server.is_running() for server in servers)
-        assert becomes_true(lambda: all(start_time(pid) is None for pid in guardians))
+        until(lambda: all(start_time(pid) is None for pid in guardians), "the guardians are gone")
         with embedded_valkey() as another:
             assert all(server.is_gone() for server in servers)
             assert start_time(another.pid) is not None

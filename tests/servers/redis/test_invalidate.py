@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import redis
-from topologies import Cluster, Secured, Sentinel, plain_server, wait_for
+from patience import until
+from topologies import Cluster, Secured, Sentinel, plain_server
 
 from dbtune.cache.generations import GENERATION_KEY, GENERATION_LOG, tombstone_key
 from dbtune.cache.rules import Stale
@@ -213,9 +214,9 @@ def test_the_primary_is_found_through_sentinel_also_after_it_failed_over(redis_s
         (row,) = invalidated(url, keys=(b"a",))
         assert row.keys == 1
         client.set("b", 1)
-        wait_for(lambda: replicated(redis_sentinel.replica, "b"), "the replica has it")
-        wait_for(lambda: fails_over(watcher, redis_sentinel.service), "the Sentinel promotes the replica")
-        wait_for(
+        until(lambda: replicated(redis_sentinel.replica, "b"), "the replica has it")
+        until(lambda: fails_over(watcher, redis_sentinel.service), "the Sentinel promotes the replica")
+        until(
             lambda: watcher.sentinel_masters()[redis_sentinel.service]["port"] == redis_sentinel.replica,
             "the replica is the primary",
         )

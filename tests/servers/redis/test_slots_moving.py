@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 import redis
 from migrations import Migration, migration
-from topologies import Cluster, wait_for
+from patience import until
+from topologies import Cluster
 
 from dbtune.cache.rules import Stale
 from dbtune.cache.slots import slot
@@ -82,7 +83,7 @@ def test_comparing_in_the_server_waits_until_the_slot_has_arrived(
     before = moving.errors("TRYAGAIN")
 
     def arrive() -> None:
-        wait_for(lambda: moving.errors("TRYAGAIN") > before, "a key is met on its way")
+        until(lambda: moving.errors("TRYAGAIN") > before, "a key is met on its way")
         moving.finish()
 
     thread = threading.Thread(target=arrive)

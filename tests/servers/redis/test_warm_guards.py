@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import redis
+from patience import until
 
 from dbtune.core.errors import Busy, ChangeFailed, Interrupted, Unreachable
 from dbtune.core.warming import CacheAway
@@ -158,18 +159,18 @@ def test_a_server_that_keeps_everybody_waiting_makes_a_warm_up_pause_until_it_is
                 other.eval(BUSY, 0)
 
     with pace.watched(lambda: session.connect(cache_url)):
-        wait_until(lambda: pace.looks > 0)
+        until(lambda: pace.looks > 0, "it looks")
         # While one of them is being answered another's turn has come: there is hardly a gap between them.
         busy = [threading.Thread(target=keep_busy) for _ in range(3)]
         for one in busy:
             one.start()
         try:
-            wait_until(lambda: pace.pause_s > 0.01)
+            until(lambda: pace.pause_s > 0.01, "it is paced so")
         finally:
             well.set()
             for one in busy:
                 one.join()
-        wait_until(lambda: pace.pause_s < 0.001)
+        until(lambda: pace.pause_s < 0.001, "it is paced so")
 
 
 def test_a_client_that_waits_for_a_processor_does_not_take_the_server_for_slow(cache_url: str) -> None:
@@ -192,10 +193,3 @@ def test_a_client_that_waits_for_a_processor_does_not_take_the_server_for_slow(c
             for hog in hogs:
                 hog.join()
     assert set(paused) == {0.0}
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
