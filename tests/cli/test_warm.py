@@ -91,6 +91,7 @@ def test_several_steps_are_warmed_at_the_same_time_and_one_that_fails_does_not_s
     assert answer.code == 4
     assert answer.statuses == ["warmed", "failed", "warmed"]
     assert "division by zero" in answer.errors
+    assert "no rows" not in answer.notes
     assert client.exists("s0:2000", "s2:2000") == 2
 
 

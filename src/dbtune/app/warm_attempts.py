@@ -92,7 +92,9 @@ def _row(step: PlaybookStep, ledgers: list[Warmed], error: DbtuneError | None) -
     keys, duration_s = sum(one.keys for one in ledgers), sum(one.duration_s for one in ledgers)
     resumed = ledgers[0].resumed if ledgers else 0
     size = format_size(sum(one.bytes for one in ledgers))
-    notes = (f"tried {len(ledgers)} times",) if len(ledgers) > 1 else ()
+    # A query that failed may have rows, although none was read.
+    notes = () if error is not None and last.is_empty else last.notes
+    tried = (f"tried {len(ledgers)} times",) if len(ledgers) > 1 else ()
     return WarmedStep(
         id=step.id,
         name=step.name,
@@ -110,5 +112,5 @@ def _row(step: PlaybookStep, ledgers: list[Warmed], error: DbtuneError | None) -
         error=None if error is None else error.message,
         hint=None if error is None else error.hint,
         exit_code=0 if error is None else error.exit_code,
-        notes=(*last.notes, *notes),
+        notes=(*notes, *tried),
     )

@@ -32,10 +32,15 @@ class Warmed:
     expired: int = 0
 
     @property
+    def is_empty(self) -> bool:
+        """No row was read."""
+        return not self.keys + self.skipped + self.failed + self.kept + self.resumed
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know although nothing went wrong."""
         notes = []
-        if not self.keys + self.skipped + self.failed + self.kept + self.resumed:
+        if self.is_empty:
             notes.append("the query returned no rows")
         if self.skipped > self.expired:
             notes.append(f"{self.skipped - self.expired:,} rows were skipped: NULL in the key or in the value")
