@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dbtune.advisor.cached import Cache
-from dbtune.advisor.source import Source
+from dbtune.advisor.cached import FELT, Cache
+from dbtune.advisor.source import Column, ColumnStatistics, Source, Table
 from dbtune.servers.embedded.twin import Twin
 
 TABLE = ("public", "wide")
@@ -22,10 +22,10 @@ def _node(kind: str, cost: float, rows: float = 1.0, *below: dict[str, Any], **m
 SCAN = _node("Seq Scan", 12_500.0, 200_000, **{"Schema": "public", "Relation Name": "wide"})
 
 
-def test_pages_read_in_order_cost_about_half_in_memory_and_all_on_disk() -> None:
-    assert WARM.cost(SCAN) == pytest.approx(12_500 - 9_000 / 2)
+def test_pages_read_in_order_cost_little_in_memory_and_all_on_disk() -> None:
+    assert WARM.cost(SCAN) == pytest.approx(12_500 - 9_000 * FELT)
     assert COLD.cost(SCAN) == pytest.approx(12_500)
-    assert Cache(0.5, {TABLE: 10_000}).cost(SCAN) == pytest.approx(12_500 - 4_500 / 2)
+    assert Cache(0.5, {TABLE: 10_000}).cost(SCAN) == pytest.approx(12_500 - 4_500 * FELT)
 
 
 def test_an_index_scan_of_all_entries_is_not_made_cheaper() -> None:
@@ -34,15 +34,48 @@ def test_an_index_scan_of_all_entries_is_not_made_cheaper() -> None:
     assert WARM.cost(narrow) > WARM.cost(SCAN)
 
 
-def test_look_ups_near_each_other_cost_less_than_their_pages() -> None:
-    def loop(kind: str, total: float) -> dict[str, Any]:
-        outer = _node("Seq Scan", 100.0, 1_000, **{"Parent Relationship": "Outer"})
-        inner = _node("Index Scan", 2.5, 4, **{"Parent Relationship": "Inner"})
-        return _node(kind, total, 4_000, outer, inner)
+def _looked_up(inner_cost: float = 2.5, rows: float = 4, **more: Any) -> dict[str, Any]:
+    """A thousand look-ups by `wide.owner`; ten rows have the same owner."""
+    outer = _node("Seq Scan", 100.0, 1_000, **{"Parent Relationship": "Outer"})
+    place = {"Parent Relationship": "Inner", "Schema": "public", "Relation Name": "wide"}
+    inner = _node("Index Scan", inner_cost, rows, **place, **{"Index Cond": "(wide.owner = other.id)"}, **more)
+    return _node("Nested Loop", 100.0 + 1_000 * inner_cost, 1_000 * rows, outer, inner)
 
-    assert 100 < WARM.cost(loop("Nested Loop", 2_600.0)) < 2_100
+
+def _with_owners(share: float, correlation: float) -> Cache:
+    stats = ColumnStatistics("owner", inherited=False, null_frac=0.0, avg_width=4, n_distinct=-0.1)
+    owner = Column(
+        "owner", 1, "integer", "pg_catalog", "int4", "int4", "b", 4, "i", not_null=True,
+        statistics=(replace(stats, correlation=correlation),),
+    )  # fmt: skip
+    table = Table(1, *TABLE, "r", (owner,), pages=10_000, relpages=10_000, rows=500_000)
+    return Cache(share, {TABLE: 10_000}, tables={TABLE: table})
+
+
+def test_look_ups_of_rows_side_by_side_cost_less_than_their_pages_and_scattered_ones_more() -> None:
+    loop = _looked_up()
+    assert 100 < _with_owners(1.0, 1.0).cost(loop) < 2_100
+    assert _with_owners(1.0, 1.0).cost(loop) < _with_owners(1.0, 0.5).cost(loop) < _with_owners(1.0, 0.0).cost(loop)
+    assert _with_owners(0.0, 0.0).cost(loop) == pytest.approx(loop["Total Cost"], rel=0.2)
     # A semi-join that ends each look-up early is reckoned so, and saves no more than it was to cost.
-    assert WARM.cost(loop("Nested Loop", 800.0)) > 100
+    assert _with_owners(1.0, 1.0).cost(loop | {"Total Cost": 800.0}) > 100
+
+
+def test_rows_that_a_look_up_fetches_in_vain_are_felt_as_well() -> None:
+    scattered = _with_owners(1.0, 0.0)
+    few = _looked_up(rows=1, Filter="(wide.kind = 'rare'::text)")
+    assert scattered.cost(few) > scattered.cost(_looked_up(rows=1)) * 1.5
+    # But no more of them than the planner can have paid for.
+    assert scattered.cost(_looked_up(0.5, 1, Filter="(wide.kind = 'rare'::text)")) < scattered.cost(few)
+
+
+def test_rows_that_look_for_one_of_many_groups_cost_more_than_reckoned() -> None:
+    def grouped(strategy: str, groups: float) -> dict[str, Any]:
+        entries = _node("Index Only Scan", 9_000.0, 1_000_000, **{"Parent Relationship": "Outer"})
+        return _node("Aggregate", 12_000.0, groups, entries, Strategy=strategy)
+
+    assert WARM.cost(grouped("Sorted", 200_000)) == WARM.cost(grouped("Hashed", 4)) == 12_000
+    assert WARM.cost(grouped("Hashed", 200_000)) > 40_000
 
 
 def test_rows_that_look_into_a_hash_table_cost_more_than_reckoned() -> None:
@@ -52,7 +85,7 @@ def test_rows_that_look_into_a_hash_table_cost_more_than_reckoned() -> None:
 
 
 def test_what_a_limit_cuts_off_saves_nothing() -> None:
-    assert WARM.cost(_node("Limit", 125.0, 10, SCAN)) == pytest.approx(125 - 90 / 2)
+    assert WARM.cost(_node("Limit", 125.0, 10, SCAN)) == pytest.approx(125 - 90 * FELT)
 
 
 def test_no_plan_is_free_or_dearer_without_a_reason(shop: Source, shop_twin: Twin) -> None:

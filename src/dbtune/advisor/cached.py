@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from dbtune.advisor.source import Source
+from dbtune.advisor.lookups import ENTRY, FETCHED, look_up_cost
+from dbtune.advisor.source import Source, Table
 from dbtune.core.units import parse_size
 
 SEQUENTIAL = 0.1
@@ -23,13 +24,15 @@ pages are not made cheaper: what they cost too much there, entries cost too litt
 """
 SCATTERED = 0.5
 """The same for a table's pages that a bitmap leads to."""
-LOOKED_UP = 0.25
-"""The same within the inner side of a nested loop."""
-_DESCENT, _FETCHED, _ENTRY = 0.4, 0.03, 0.0175
-"""One look-up of an inner side, each row that it fetches, and what of that the planner reckons: measured in the time
-that a row of a sequential scan takes, which is 0.0125 of the planner's units."""
 PROBE, BUILD = 0.03, 0.0125
 """A row that looks into a hash table or enters it, beyond the planner's operator: it misses the processor's cache."""
+GROUPED, MANY_GROUPS = 0.06, 10_000
+"""A row that looks for its group in a hash table, beyond the planner's operator, where the groups are too many for the
+processor's cache. Estimates of so many groups are rather too low than too high, and what then overflows work_mem is
+written to disk: rows that come in the groups' order have neither trouble.
+"""
+FELT = 2 / 3
+"""How much of the difference between what is felt and what is planned counts."""
 _LEAST = 0.02
 """Whatever is in memory, a plan keeps this share of its cost."""
 
@@ -41,6 +44,7 @@ class Cache:
     share: float
     pages: Mapping[tuple[str, str], int]
     page_cost: float = 1.0
+    tables: Mapping[tuple[str, str], Table] = field(default_factory=dict)
 
     @classmethod
     def of(cls, source: Source) -> Cache:
@@ -49,22 +53,23 @@ class Cache:
         pages = {(table.schema, table.name): table.pages for table in source.tables}
         whole = sum(pages.values()) * 8192
         share = min(bytes_of(settings.get("effective_cache_size"), 4 << 30) / whole, 1.0) if whole else 1.0
-        return cls(share, pages, number_of(settings, "seq_page_cost", 1.0))
+        return cls(share, pages, number_of(settings, "seq_page_cost", 1.0), source.by_name)
 
     def cost(self, plan: Mapping[str, Any]) -> float:
-        """Of a whole plan, as EXPLAIN prints it in JSON: midway between what is planned and what is felt.
+        """Of a whole plan, as EXPLAIN prints it in JSON: between what is planned and what is felt.
 
-        The planner's word counts as much: it knows what it compares, and caches are not always warm.
+        The planner's word counts as well: it knows what it compares, and caches are not always warm.
         """
         total = float(plan.get("Total Cost", 0.0))
-        return (total + max(total - self._saved(plan, 1.0), _LEAST * total)) / 2
+        felt = max(total - self._saved(plan, 1.0), _LEAST * total)
+        return total + (felt - total) * FELT
 
     def _saved(self, node: Mapping[str, Any], loops: float) -> float:
         """What is not paid, of a node and all below it; less than nothing where the planner reckons too little.
 
         What a subquery or Memoize repeats stays as it is reckoned.
         """
-        saved = self._in_scan(node, loops) - _hashing(node) * loops
+        saved = self._in_scan(node, loops) - (_hashing(node) + _grouping(node)) * loops
         for child in node.get("Plans", ()):
             times = loops * _loops(node, child)
             if times > 0:
@@ -74,20 +79,20 @@ class Cache:
     def _in_scan(self, node: Mapping[str, Any], loops: float) -> float:
         kind, cost = str(node.get("Node Type")), float(node.get("Total Cost", 0.0))
         if kind == "Seq Scan" and loops == 1.0:
-            table = (str(node.get("Schema")), str(node.get("Relation Name")))
-            return self.share * (1 - SEQUENTIAL) * self.pages.get(table, 0) * self.page_cost
-        rows = float(node.get("Plan Rows", 0.0))
+            return self.share * (1 - SEQUENTIAL) * self.pages.get(_table_of(node), 0) * self.page_cost
         if kind == "Bitmap Heap Scan":
             below = node.get("Plans", ())
             own = cost - math.fsum(float(child.get("Total Cost", 0.0)) for child in below)
             fetched = math.fsum(float(child.get("Plan Rows", 0.0)) for child in below)
-            pages = max(own - fetched * _ENTRY, 0.0)
-            return (self.share * (1 - SCATTERED) * pages - fetched * (_FETCHED - _ENTRY)) * loops
+            pages = max(own - fetched * ENTRY, 0.0)
+            return (self.share * (1 - SCATTERED) * pages - fetched * (FETCHED - ENTRY)) * loops
         if kind in _SCANS and loops > 1.0:
-            pages = max(cost - _DESCENT - rows * _ENTRY, 0.0)
-            felt = _DESCENT + rows * _FETCHED + (1 - self.share * (1 - LOOKED_UP)) * pages
-            return (cost - felt) * loops
+            return (cost - look_up_cost(node, self.tables.get(_table_of(node)), self.share)) * loops
         return 0.0
+
+
+def _table_of(node: Mapping[str, Any]) -> tuple[str, str]:
+    return str(node.get("Schema")), str(node.get("Relation Name"))
 
 
 _SCANS = ("Index Scan", "Index Only Scan")
@@ -121,6 +126,12 @@ def _hashing(node: Mapping[str, Any]) -> float:
         for side in ("Outer", "Inner")
     )
     return outer * PROBE + inner * BUILD
+
+
+def _grouping(node: Mapping[str, Any]) -> float:
+    if node.get("Strategy") != "Hashed" or float(node.get("Plan Rows", 0.0)) < MANY_GROUPS:
+        return 0.0
+    return math.fsum(float(one.get("Plan Rows", 0.0)) for one in node.get("Plans", ())) * GROUPED
 
 
 def _part(node: Mapping[str, Any]) -> float:
