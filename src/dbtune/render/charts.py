@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dbtune.core.units import format_duration
@@ -83,7 +83,7 @@ def dumbbell(chart_id: str, title: str, spans: Sequence[Span]) -> Dumbbell | Non
         for span in spans
     )
     axis_y = _TOP + len(spans) * _ROW + 4
-    return Dumbbell(chart_id, title, f"{words}.", axis_y + 22, axis_y, rows, _ticks(low, high, place))
+    return Dumbbell(chart_id, title, f"{words}.", axis_y + 22, axis_y, rows, time_ticks(low, high, place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def curves(chart_id: str, title: str, before: Sequence[float], after: Sequence[f
         _CURVE_BOTTOM,
         _path(sides[0], place),
         _path(sides[1], place),
-        _ticks(low, high, place),
+        time_ticks(low, high, place),
         tuple((_height(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
     )
 
@@ -145,8 +145,13 @@ def _decades(low: float, high: float) -> tuple[float, float]:
     return low, high
 
 
-def _ticks(low: float, high: float, place: _LogScale) -> tuple[Tick, ...]:
-    """Round times 1-2-5, thinned to at most six."""
+def time_ticks(low: float, high: float, place: Callable[[float], float]) -> tuple[Tick, ...]:
+    """Labels on an axis of times."""
+    return tuple(Tick(place(s), _round_time(s), _anchor(place(s))) for s in round_times(low, high))
+
+
+def round_times(low: float, high: float) -> tuple[float, ...]:
+    """Seconds 1-2-5 between both, thinned to at most six."""
     rounds = [digit * 10.0**power for power in range(-7, 5) for digit in (1, 2, 5)]
     inside = [seconds for seconds in rounds if low <= seconds <= high]
     if len(inside) > 6:
@@ -157,7 +162,7 @@ def _ticks(low: float, high: float, place: _LogScale) -> tuple[Tick, ...]:
             or math.isclose(math.log10(seconds) % 1, 1, abs_tol=1e-6)
         ]
     step = math.ceil(len(inside) / 6) or 1
-    return tuple(Tick(place(seconds), _round_time(seconds), _anchor(place(seconds))) for seconds in inside[::step])
+    return tuple(inside[::step])
 
 
 def _anchor(x: float) -> str:

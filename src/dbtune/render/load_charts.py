@@ -10,7 +10,7 @@ from dbtune.baseline.histogram import quantile
 from dbtune.baseline.histogram import sample as sampled
 from dbtune.baseline.load_result import LoadMoment, LoadResult
 from dbtune.core.units import format_duration
-from dbtune.render.charts import Tick
+from dbtune.render.charts import Tick, round_times, time_ticks
 from dbtune.render.load_words import number
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 510.0, 8.0, 168.0
@@ -66,7 +66,7 @@ def latency_course(series: Sequence[LoadMoment], chart_id: str) -> Course | None
         "Response times over the load",
         f"P99 was highest at {format_duration(_middle(worst))}, with {format_duration(worst.p99_s or 0.0)}.",
         tuple(Line(name, kinds[name], _path(line, across, up)) for name, line in points.items()),
-        tuple((up(value), format_duration(value)) for value in _decades(low, high)),
+        tuple((up(value), format_duration(value)) for value in round_times(low, high)),
         _ticks(series, across),
     )
 
@@ -131,7 +131,7 @@ def distribution(result: LoadResult, chart_id: str) -> Course | None:
             for name, kind, _ in sides
         ),
         tuple((up(part), f"{part:.0%}") for part in (0.0, 0.25, 0.5, 0.75, 1.0)),
-        tuple(Tick(across(value), format_duration(value)) for value in _decades(low, high)),
+        time_ticks(low, high, across),
     )
 
 
@@ -181,10 +181,3 @@ def _ticks(series: Sequence[LoadMoment], across: Scale) -> tuple[Tick, ...]:
         Tick(across(end_s * part), format_duration(end_s * part) if part else "0", anchor)
         for part, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
     )
-
-
-def _decades(low: float, high: float) -> tuple[float, ...]:
-    rounds = [digit * 10.0**power for power in range(-7, 5) for digit in (1, 2, 5)]
-    inside = [value for value in rounds if low <= value <= high]
-    step = math.ceil(len(inside) / 5) or 1
-    return tuple(inside[::step])
