@@ -174,7 +174,7 @@ steps:
 """
 
 
-@pytest.mark.slow(30)
+@pytest.mark.slow(60)
 def test_killed_at_any_moment_the_next_apply_converges_and_the_rollbacks_restore(
     items: Any, dump: Callable[[str], str]
 ) -> None:
@@ -192,6 +192,8 @@ def test_killed_at_any_moment_the_next_apply_converges_and_the_rollbacks_restore
         process.kill()
         process.communicate()
         in_the_midst += process.returncode != 0
+        # The first run may have been a slow one; kills are to fall into the ones that follow.
+        whole_s *= 1.0 if process.returncode else 0.8
         answer = items.apply(path, "--lock-wait", "20s")
         assert answer.code == 0, (attempt, answer)
         assert items.json("plan", path, "--exit-code").code == 0, attempt

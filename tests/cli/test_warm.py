@@ -96,23 +96,24 @@ def test_several_steps_are_warmed_at_the_same_time_and_one_that_fails_does_not_s
 
 
 MEETING = """
-create function here(place int, wanted int) returns bigint language plpgsql as $$
+create function at_place(place int) returns bigint language sql as $$
+select count(*) from pg_locks join pg_database on pg_database.oid = database
+where datname = current_database() and locktype = 'advisory' and objid = place $$;
+create function meet(wanted int) returns bigint language plpgsql as $$
 declare found bigint; give_up_at timestamptz := clock_timestamp() + interval '30 s';
 begin
-  perform pg_advisory_xact_lock_shared(place);
+  perform pg_advisory_xact_lock_shared(7);
   loop
-    select count(*) into found from pg_locks join pg_database on pg_database.oid = database
-     where datname = current_database() and locktype = 'advisory' and objid = place;
+    found := at_place(7);
     exit when found >= wanted or clock_timestamp() > give_up_at;
     perform pg_sleep(0.01);
   end loop;
-  return found;
-end $$;
--- At the second place everybody has been seen at the first.
-create function meet(wanted int) returns bigint language plpgsql as $$
-declare found bigint := here(7, wanted);
-begin
-  perform here(8, wanted);
+  -- Nobody leaves before all are at the second place: then everybody has counted at the first. Who has left saw us.
+  perform pg_advisory_xact_lock_shared(8);
+  loop
+    exit when at_place(8) >= wanted or at_place(7) < wanted or clock_timestamp() > give_up_at;
+    perform pg_sleep(0.01);
+  end loop;
   return found;
 end $$"""
 
