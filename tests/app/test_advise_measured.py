@@ -10,6 +10,7 @@ import pytest
 
 from dbtune.advisor.advice import Advice, Drop, Recommendation, Served
 from dbtune.advisor.index import IndexDefinition, IndexKey
+from dbtune.app import advise_timings
 from dbtune.app.advise_measured import SLOWER, measured
 from dbtune.app.advise_timings import Runnable
 from dbtune.core.errors import Refused
@@ -74,6 +75,20 @@ def test_what_slows_a_statement_is_left_out_and_what_helps_stays(jobs: str) -> N
     assert served.after_s < served.before_s * SLOWER
     assert any(note.startswith("measured:") for note in found.notes)
     assert _indexes(jobs) == before
+
+
+def test_what_is_slow_without_its_index_is_cut_and_the_answer_says_so(
+    jobs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advise_timings, "BARE_CUT_S", 0.2)
+    each = "select sum((select count(*) from jobs where owner = n)) from generate_series(1, 1000) n"
+    found = _measured(jobs, _advice({_index("owner"): each}), each)
+    (served,) = found.recommendations[0].queries
+    assert served.is_cut
+    assert served.before_s is not None
+    assert served.after_s is not None
+    assert served.after_s * SLOWER < served.before_s
+    assert any("at least" in note for note in found.notes)
 
 
 def test_an_index_that_cannot_be_built_is_told_and_spoils_no_other(jobs: str) -> None:

@@ -19,7 +19,8 @@ from dbtune.plans.plan import Plan
 class Served:
     """A statement that an index serves. Costs are the planner's for one call; `calls` its weight.
 
-    `before_s` and `after_s` are medians, where the advice was measured.
+    `before_s` and `after_s` are medians, where the advice was measured; `is_cut` says that it was not run to its end
+    before, and takes at least so long.
     """
 
     query: str
@@ -30,6 +31,7 @@ class Served:
     place: str | None = None
     before_s: float | None = None
     after_s: float | None = None
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,12 @@ class _Known:
 
     def cheapest(self, mask: Mask, among: Mask = -1) -> tuple[float, Mask, float] | None:
         """The cheapest plan known that needs nothing but `mask`, and uses some of `among`."""
-        return next((plan for plan in self.plans if not plan[1] & ~mask and (among == -1 or plan[1] & among)), None)
+        beyond = ~mask
+        for plan in self.plans:
+            used = plan[1]
+            if not used & beyond and (among == -1 or used & among):
+                return plan
+        return None
 
 
 class Prices:
@@ -154,14 +159,6 @@ class Prices:
         """Those in a mask, in their own order."""
         return [self.candidate(position) for position in positions(mask & ~self.existing)]
 
-    @property
-    def useful(self) -> Mask:
-        """What any known plan uses."""
-        found = 0
-        for known in self._known:
-            found |= known.useful
-        return found
-
     def concerned(self, mask: Mask) -> list[int]:
         """The terms to which any of these indexes could matter."""
         return [number for number, known in enumerate(self._known) if known.reach & mask]
@@ -169,6 +166,14 @@ class Prices:
     def served(self, mask: Mask) -> list[int]:
         """The terms of which some known plan uses any of these."""
         return [number for number, known in enumerate(self._known) if known.useful & mask]
+
+    def hopeful(self, now: Sequence[Price]) -> dict[int, Mask]:
+        """The terms of which a plan is known that is felt to be better, each with what its plans use."""
+        return {
+            number: known.useful
+            for number, (known, price) in enumerate(zip(self._known, now, strict=True))
+            if known.least < price.felt
+        }
 
     def price(self, term: int, mask: Mask) -> Price:
         """One term under a set."""

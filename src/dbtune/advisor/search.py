@@ -7,7 +7,9 @@ gives the same answer, unless time runs out.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections.abc import Callable, Iterable, Iterator
 
 from dbtune.advisor.prices import Mask, positions
@@ -80,19 +82,21 @@ class Search:
 
     def _promising(self, state: State, pool: Mask, *, by_size: bool) -> list[tuple[float, Mask]]:
         """What could be added, one index or all that a plan uses, with the total guessed; the most promising first."""
+        hopeful = self._states.prices.hopeful(state.prices)
+        useful = functools.reduce(operator.or_, hopeful.values(), 0)
         ranked = []
-        for add in self._additions(state.mask, pool):
+        for add in self._additions(state.mask, pool, useful):
             if self._states.fits(state, add):
-                guessed = self._states.guessed(state, add)
+                guessed = self._states.guessed(state, add, hopeful)
                 worth = (state.total - guessed) / (max(self._states.size(add), 1) if by_size else 1)
                 if worth > 0:
                     ranked.append((-worth, guessed, add))
         return [(guessed, add) for _, guessed, add in sorted(ranked)[:_TRIED]]
 
-    def _additions(self, mask: Mask, pool: Mask) -> Iterable[Mask]:
-        # What no known plan uses gains nothing by any guess.
-        singles = (1 << bit for bit in positions(pool & ~mask & self._states.prices.useful))
-        atoms = (atom & ~mask for atom in self._atoms if atom & ~mask and not atom & ~mask & ~pool)
+    def _additions(self, mask: Mask, pool: Mask, useful: Mask) -> Iterable[Mask]:
+        """What no plan of a term that could be better uses gains nothing by any guess."""
+        singles = (1 << bit for bit in positions(pool & ~mask & useful))
+        atoms = (atom & ~mask for atom in self._atoms if atom & ~mask & useful and not atom & ~mask & ~pool)
         return dict.fromkeys(itertools.chain(singles, atoms))
 
     # -- taking away ------------------------------------------------------------------------------------------------

@@ -103,13 +103,14 @@ class States:
             prices[number] = price
         return State(mask, tuple(prices), self._sum(prices, mask), self.size(mask), self._planned(prices, mask))
 
-    def guessed(self, state: State, add: Mask) -> float:
-        """What the total may be with more indexes, without asking."""
+    def guessed(self, state: State, add: Mask, hopeful: Mapping[int, Mask]) -> float:
+        """What the total may be with more indexes, without asking; `hopeful` are the terms that may gain by any."""
         mask = state.mask | add
         gain = 0.0
-        for number in self.prices.served(add):
-            now = state.prices[number]
-            gain += self.prices.terms[number].weight * (now.felt - self.prices.guess(number, now, add, mask))
+        for number, useful in hopeful.items():
+            if useful & add:
+                now = state.prices[number]
+                gain += self.prices.terms[number].weight * (now.felt - self.prices.guess(number, now, add, mask))
         return state.total - gain + self._writes(add & ~state.mask)
 
     def fits(self, state: State, add: Mask = 0) -> bool:

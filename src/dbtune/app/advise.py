@@ -75,6 +75,7 @@ def advise(targets: OpenTargets, wish: Wish, progress: Progress = silent) -> Adv
     """
     started_at, clock = datetime.now(UTC), time.monotonic()
     given = tuple(_given(wish)) if wish.names_statements else None
+    left = _left_by_trials(targets) if wish.measure else ()
     target, source = _source(targets, wish, given, progress)
     workload = _workload(given, source)
     with _twin(source, workload, progress) as twin:
@@ -85,7 +86,7 @@ def advise(targets: OpenTargets, wish: Wish, progress: Progress = silent) -> Adv
                 f"no statement could be examined: {'; '.join(reasons[:3])}", hint="does it run on this database?"
             )
         advice = _advised(twin, narrowed(source, _texts(workload)), analyses, wish, progress)
-    advice = replace(advice, target=target, started_at=started_at)
+    advice = replace(advice, target=target, started_at=started_at, notes=(*left, *advice.notes))
     if wish.measure and advice.recommendations:
         from dbtune.app.advise_measured import measured
 
@@ -119,6 +120,14 @@ def _source(
     if before is not None:
         source = replace(source, statements=tuple(_grown(before, source.statements)))
     return describe_target(targets.postgres or ""), source
+
+
+def _left_by_trials(targets: OpenTargets) -> tuple[str, ...]:
+    """What an earlier `--measure` that was killed has left is dropped, and told."""
+    from dbtune.servers.postgres.trial import clear_trials
+
+    names = ", ".join(name for _, name in clear_trials(targets.postgres or ""))
+    return (f"dropped, left by a measurement that was killed: {names}",) if names else ()
 
 
 def _wait(seconds: float, progress: Progress) -> None:

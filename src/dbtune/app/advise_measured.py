@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dbtune.advisor.advice import Advice, Drop, Recommendation, Rejected
-from dbtune.app.advise_timings import Runnable, Timed, Timings
+from dbtune.app.advise_timings import CLEAR, CLOSE, Runnable, Timed, Timings
 from dbtune.core.errors import Refused
 from dbtune.core.progress import Progress
 from dbtune.core.units import format_duration
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 SLOWER = 1.10
 """A statement that takes this much longer than before is harmed."""
+SUSPECT = 1.02
+"""One that seems to take this much longer is looked at more closely."""
 FASTER = 0.95
 """An index without which none of its statements takes this much longer has not helped."""
 NOISE_S = 0.002
 """Differences below this are not told from noise."""
-LONGEST = 1.0
-"""Deciding takes no longer than building and running everything, without and with, took: so many times."""
+LONGEST = 0.5
+"""Deciding takes no longer than building and running everything, with and without, took: so many times."""
 _LEAST_S = 30.0
 _HARM = "it made a statement slower"
 
@@ -47,19 +49,16 @@ def measured(
     with open_trial(dsn, timeout_s) as trial, contextlib.ExitStack() as built:
         start = time.monotonic()
         timings = Timings(trial, statements)
-        before = timings.before(progress)
+        readable = timings.readable()
+        candidates, failed = _built(trial, advice.recommendations if readable else (), built, progress)
+        timings.every = frozenset(candidates)
+        before = timings.before(readable, progress)
         if not before:
             raise Refused(
                 "there is nothing to measure: no statement of the workload can be run as it stands",
                 hint="give statements with their values: --queries FILE",
             )
-        candidates, failed = _built(trial, advice.recommendations, built, progress)
-        timings.every = frozenset(candidates)
-        for number, query in enumerate(before):
-            progress("running the statements with the indexes", number / len(before))
-            timings.under((query,))
-        end = time.monotonic() + max(LONGEST * (time.monotonic() - start), _LEAST_S)
-        court = _Court(timings, before, candidates, progress, lambda: time.monotonic() > end)
+        court = _Court(timings, before, candidates, progress, _Deadline.after(time.monotonic() - start))
         kept = court.judge()
         drops = court.harmless(advice.drops)
         after = timings.under(before, court.gone, to_the_end=True)
@@ -81,15 +80,33 @@ def _built(
     """Those that can be built; each is dropped by `undo`."""
     found: dict[Name, Recommendation] = {}
     failed = []
+    whole = max(sum(one.build_s for one in recommendations), 1e-3)
     for number, one in enumerate(recommendations):
-        progress(f"building {one.name}", number / len(recommendations))
-        undo.callback(trial.drop, one.definition.schema, one.name)
-        reason = trial.build(one.definition.ddl(name=one.name))
+        told = f"building {one.name}: {number + 1} of {len(recommendations)}, about {format_duration(whole)} for all"
+        progress(told, sum(each.build_s for each in recommendations[:number]) / whole)
+        name = (one.definition.schema, one.name)
+        undo.callback(trial.drop, *name)
+        reason = trial.build(one.definition.ddl(name=one.name), name)
         if reason is None:
-            found[one.definition.schema, one.name] = one
+            found[name] = one
         else:
             failed.append(Rejected(one.definition, one.name, reason))
     return found, failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Deadline:
+    """When deciding has to end, by the monotonic clock."""
+
+    end_s: float
+
+    @classmethod
+    def after(cls, spent_s: float) -> _Deadline:
+        return cls(time.monotonic() + max(LONGEST * spent_s, _LEAST_S))
+
+    @property
+    def left_s(self) -> float:
+        return self.end_s - time.monotonic()
 
 
 @dataclass(slots=True)
@@ -103,15 +120,24 @@ class _Court:
     before: Mapping[str, Timed]
     candidates: Mapping[Name, Recommendation]
     progress: Progress
-    is_late: Callable[[], bool]
+    deadline: _Deadline
     gone: dict[Name, str] = field(default_factory=dict)
     _given_back: set[Name] = field(default_factory=set)
 
     def judge(self) -> list[Recommendation]:
         """Those that stay, in the order in which they were advised."""
+        self._tell()
         while self._finds_harmful() or self._finds_useless() or self._gives_back():
-            self.progress(f"{len(self.candidates) - len(self.gone)} of {len(self.candidates)} indexes stand the trial")
+            self._tell()
         return [one for name, one in self.candidates.items() if name not in self.gone]
+
+    def _tell(self) -> None:
+        left = format_duration(max(self.deadline.left_s, 1.0))
+        standing = f"{len(self._left())} of {len(self.candidates)}"
+        self.progress(f"taking away what does not help: {standing} indexes stand the trial; at most {left} more")
+
+    def _is_late(self) -> bool:
+        return self.deadline.left_s <= 0
 
     @property
     def rejected(self) -> list[Rejected]:
@@ -125,7 +151,7 @@ class _Court:
         kept: list[Drop] = []
         for drop in drops:
             gone = {*self.gone, *((one.schema, one.name) for one in kept), (drop.schema, drop.name)}
-            if self.is_late() or next(self._harmed(gone), None) is None:
+            if self._is_late() or next(self._harmed(gone), None) is None:
                 kept.append(drop)
         return tuple(kept)
 
@@ -146,7 +172,7 @@ class _Court:
     def _remedy(self, query: str, now: Timed) -> frozenset[Name]:
         """Of the plan's indexes the one that cures it and costs the others least; all of them if none does."""
         mine = now.indexes & self._left()
-        best = (self._score(mine), mine) if not self.is_late() else None
+        best = (self._score(mine), mine) if not self._is_late() else None
         for name in sorted(mine) if best is not None and len(mine) > 1 else ():
             score = self._score(frozenset((name,)))
             if best is None or score < best[0]:
@@ -167,17 +193,26 @@ class _Court:
             if not users:
                 self.gone[name] = "built, no plan uses it"
                 return True
-            if self.is_late():
+            if self._is_late():
                 continue
-            without = self.timings.under(users, {*self.gone, name})
-            if all(self._is_as_fast(without[query], now[query]) for query in users if query in without):
+            if all(self._is_as_fast_without(name, query) for query in users):
                 self.gone[name] = "its statements were no faster with it"
                 return True
         return False
 
+    def _is_as_fast_without(self, name: Name, query: str) -> bool:
+        """Plans that take nearly as long are timed in turns."""
+        without = {*self.gone, name}
+        now, other = (self.timings.under((query,), gone).get(query) for gone in (self.gone, without))
+        if now is None or other is None:
+            return other is None
+        if not other.is_cut and now.seconds * CLOSE <= other.seconds <= now.seconds * CLEAR:
+            now, other = self.timings.paired(query, self.gone, without) or (now, other)
+        return self._is_as_fast(other, now)
+
     def _gives_back(self) -> bool:
         """One that had to go for a statement which another one harmed: with that gone too it may be welcome."""
-        for name in [] if self.is_late() else list(self.gone):
+        for name in [] if self._is_late() else list(self.gone):
             if name in self._given_back or not self.gone[name].startswith(_HARM):
                 continue
             rest = {other: reason for other, reason in self.gone.items() if other != name}
@@ -190,18 +225,19 @@ class _Court:
         return False
 
     def _harmed(self, gone: Collection[Name]) -> Iterator[tuple[str, Timed, Timed]]:
-        """Statements that are slower than without any index, once more timed in turns with that."""
+        """Statements that are slower than without any index, timed in turns with that where it is not plain."""
         for query, found in self.timings.under(self.before, gone).items():
             bare, timed = self.timings.bare(query), found
+            if bare.is_cut:
+                continue
             if timed.is_cut and not self._is_slower(timed, bare):
                 timed = self.timings.under((query,), gone, to_the_end=True)[query]
-            if not self._is_slower(timed, bare):
-                continue
-            pair = None if timed.is_cut else self.timings.paired(query, gone)
-            if timed.is_cut:
+            if timed.is_cut and self._is_slower(timed, bare):
                 yield query, bare, timed
-            elif pair is not None and self._is_slower(pair[1], pair[0]):
-                yield query, *pair
+            elif timed.seconds > bare.seconds * SUSPECT:
+                pair = self.timings.paired(query, self.timings.every, gone)
+                if pair is not None and self._is_slower(pair[1], pair[0]):
+                    yield query, *pair
 
     def _left(self) -> frozenset[Name]:
         return frozenset(self.candidates.keys() - self.gone.keys())
@@ -225,12 +261,19 @@ def _sum(statements: Mapping[str, Runnable], before: Mapping[str, Timed], after:
     was, now = (
         sum(statements[query].weight * timed.seconds for query, timed in times.items()) for times in (before, after)
     )
-    return f"measured: {format_duration(was)} for the statements as they are, {format_duration(now)} with the indexes"
+    least = "at least " if any(timed.is_cut for timed in before.values()) else ""
+    told = f"{least}{format_duration(was)} for the statements as they are, {format_duration(now)} with the indexes"
+    return f"measured: {told}"
 
 
 def _with_times(one: Recommendation, before: Mapping[str, Timed], after: Mapping[str, Timed]) -> Recommendation:
     served = tuple(
-        replace(each, before_s=before[each.query].seconds, after_s=after[each.query].seconds)
+        replace(
+            each,
+            before_s=before[each.query].seconds,
+            after_s=after[each.query].seconds,
+            is_cut=before[each.query].is_cut,
+        )
         if each.query in before and each.query in after
         else each
         for each in one.queries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from dbtune.servers.postgres.trial import Name, Planned, Trial
 
 RUNS = 3
-LONG_S = 3.0
-"""Runs of one statement together: after that no further one."""
+"""Of one statement, where the first does not settle it."""
+QUICK_S = 0.3
+"""Runs of one plan together: after that no further one, unless two plans have to be told apart."""
 CLEAR = 1.5
 """A first run that is so many times faster or slower than every other plan of its statement needs no second."""
+CLOSE = 0.85
+"""A plan that takes at least this share of another's time is timed in turns with it."""
 CUT = 3.0
 """A plan that takes so many times what another did is not run to its end."""
 _CUT_S = 1.0
+BARE_CUT_S = 3.0
+"""More of what is slow without any index, so that the answer can say by how much at least."""
+PATIENCE_S = 10.0
+"""For a first run with the indexes: what takes longer is looked at without them before it is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +58,47 @@ class Timings:
     _bare: dict[str, str] = field(default_factory=dict)
     _known: dict[tuple[str, str], Timed] = field(default_factory=dict)
     _least: dict[str, float] = field(default_factory=dict)
-    _paired: set[tuple[str, str]] = field(default_factory=set)
+    _paired: set[tuple[str, str, str]] = field(default_factory=set)
 
-    def before(self, progress: Progress) -> dict[str, Timed]:
-        """Those that a reader can run, as the server is."""
-        found: dict[str, Timed] = {}
-        for number, (query, one) in enumerate(self.statements.items()):
-            progress("running the statements without the indexes", number / len(self.statements))
+    def readable(self) -> list[str]:
+        """Those that a reader can plan and that change nothing."""
+        found = []
+        for query, one in self.statements.items():
             planned = self.trial.planned(one.text)
-            timed = None if planned is None else self._run(query, planned, (), None)
-            if planned is not None and timed is not None:
-                found[query] = timed
-                self._bare[query] = planned.shape
+            if planned is not None and not planned.changes:
+                found.append(query)
         return found
 
+    def before(self, queries: Sequence[str], progress: Progress) -> dict[str, Timed]:
+        """Those that a reader can run, without any index of the trial; each has been run with all of them as well.
+
+        What is slow without them is cut, once it is certain that it is slow.
+        """
+        for number, query in enumerate(queries):
+            progress("running the statements with the indexes", number / len(queries))
+            planned = self._planned(query, frozenset())
+            if planned is not None:
+                self._run(query, planned, (), PATIENCE_S)
+        found: dict[str, Timed] = {}
+        for number, query in enumerate(queries):
+            progress("running the statements without the indexes", number / len(queries))
+            planned = self._planned(query, self.every)
+            if planned is not None and query in self._least:
+                self._bare[query] = planned.shape
+                known = self._known.get((query, planned.shape))
+                if known is None:
+                    known = self._run(query, planned, self.every, self._bare_limit_s(query))
+                if known is not None:
+                    found[query] = known
+        return found
+
+    def _bare_limit_s(self, query: str) -> float | None:
+        """None, to the end, where not even the indexes have ended it."""
+        least = self._least[query]
+        return None if least >= PATIENCE_S else CUT * least + BARE_CUT_S
+
     def bare(self, query: str) -> Timed:
-        """Without the indexes, as it was measured last."""
+        """Without the indexes, as it was measured last; at least so many seconds where it was cut."""
         return self._known[query, self._bare[query]]
 
     def under(
@@ -88,23 +120,26 @@ class Timings:
                     found[query] = known
         return found
 
-    def paired(self, query: str, gone: Collection[Name]) -> tuple[Timed, Timed] | None:
-        """Without any index and with those that are left, in turns, so that both have seen the same weather.
+    def paired(self, query: str, one: Collection[Name], other: Collection[Name]) -> tuple[Timed, Timed] | None:
+        """Without these and without those indexes, in turns, so that both have seen the same weather.
 
-        None where both plans are the same.
+        Two turns that agree are enough. None where both plans are the same, or one takes too long to be run again.
         """
-        text = self.statements[query].text
-        bare, other = self._planned(query, self.every), self._planned(query, frozenset(gone))
-        if bare is None or other is None or bare.shape == other.shape:
+        plans = [self._planned(query, frozenset(gone)) for gone in (one, other)]
+        if plans[0] is None or plans[1] is None or plans[0].shape == plans[1].shape:
             return None
-        if (query, other.shape) not in self._paired:
-            rounds = [[self.trial.time(text, lacking) for lacking in (self.every, gone)] for _ in range(RUNS)]
-            for planned, runs in zip((bare, other), zip(*rounds, strict=True), strict=True):
-                seconds = [run.seconds for run in runs if run is not None]
+        first, second = plans[0], plans[1]
+        if (query, first.shape, second.shape) not in self._paired:
+            text, turns = self.statements[query].text, list[tuple[float, float]]()
+            while len(turns) < RUNS and not _agree(turns):
+                runs = [self.trial.time(text, gone) for gone in (one, other)]
+                if runs[0] is None or runs[1] is None:
+                    return None
+                turns.append((runs[0].seconds, runs[1].seconds))
+            for planned, seconds in zip((first, second), zip(*turns, strict=True), strict=True):
                 self._known[query, planned.shape] = Timed(median(seconds), planned.indexes)
-            self._bare[query] = bare.shape
-            self._paired.add((query, other.shape))
-        return self._known[query, bare.shape], self._known[query, other.shape]
+            self._paired.add((query, first.shape, second.shape))
+        return self._known[query, first.shape], self._known[query, second.shape]
 
     def _planned(self, query: str, gone: frozenset[Name]) -> Planned | None:
         """Asked once; an index that a plan does not use is not missed."""
@@ -121,7 +156,7 @@ class Timings:
         start, seconds = time.monotonic(), list[float]()
         known = [timed.seconds for (mine, _), timed in self._known.items() if mine == query]
         is_cut = False
-        while len(seconds) < RUNS and not is_cut and time.monotonic() - start < LONG_S:
+        while len(seconds) < RUNS and not is_cut and time.monotonic() - start < QUICK_S:
             if seconds and known and all(_differ(seconds[0], one) for one in known):
                 break
             run = self.trial.time(self.statements[query].text, gone, limit_s=limit_s)
@@ -138,3 +173,8 @@ class Timings:
 def _differ(one: float, other: float) -> bool:
     """So much that no further run would say otherwise."""
     return one > other * CLEAR or other > one * CLEAR
+
+
+def _agree(turns: Sequence[tuple[float, float]]) -> bool:
+    """Whether two turns or more have found the same of both to be the faster."""
+    return len(turns) > 1 and len({one < other for one, other in turns}) == 1

@@ -75,7 +75,9 @@ def _key(key: IndexKey) -> dict[str, Any]:
 
 
 def _served(one: Served) -> dict[str, Any]:
-    measured = {"before_s": one.before_s, "after_s": one.after_s} if one.after_s is not None else {}
+    measured: dict[str, Any] = {}
+    if one.after_s is not None:
+        measured = {"before_s": one.before_s, "before_cut": one.is_cut, "after_s": one.after_s}
     return {
         "queryid": one.queryid,
         "query": one.query,

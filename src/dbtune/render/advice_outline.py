@@ -121,7 +121,8 @@ def gain(one: Served) -> str:
     """How a statement changes: seconds where they were measured, else the planner's cost."""
     calls = f"{one.calls:,.0f} calls, " if one.calls != 1 else ""
     if one.before_s is not None and one.after_s is not None:
-        return f"{calls}{format_duration(one.before_s)} -> {format_duration(one.after_s)}"
+        least = "over " if one.is_cut else ""
+        return f"{calls}{least}{format_duration(one.before_s)} -> {format_duration(one.after_s)}"
     return f"{calls}cost {one.cost_before:,.0f} -> {one.cost_after:,.0f}"
 
 

@@ -29,7 +29,13 @@ ORPHAN_GRACE_S = 10.0
 
 
 @contextmanager
-def only_run(connection: Connection, *, wait_s: float = 0.0, progress: Progress = silent) -> Iterator[None]:
+def only_run(
+    connection: Connection,
+    *,
+    wait_s: float = 0.0,
+    progress: Progress = silent,
+    hint: str = "wait for it, or give --lock-wait 10min",
+) -> Iterator[None]:
     """Holds the lock for as long as the body runs, and at most as long as the session lives.
 
     Raises Busy, naming the holder, when it is not to be had within `wait_s`.
@@ -39,7 +45,7 @@ def only_run(connection: Connection, *, wait_s: float = 0.0, progress: Progress 
         if time.monotonic() >= give_up_at:
             raise Busy(
                 f"another run of dbtune is changing this database: {_holder(connection)}",
-                hint="wait for it, or give --lock-wait 10min",
+                hint=hint,
             )
         progress(f"waiting for another run: {_holder(connection)}")
         time.sleep(POLL_S)

@@ -1,7 +1,8 @@
 """Indexes built for a trial, and statements timed with them and without: on a server that may be changed.
 
 "Without" is a transaction that drops some of them, runs the statement, and is rolled back: nothing has to be built
-again, and no other privilege is needed than the owner's.
+again, and no other privilege is needed than the owner's. An index of a trial says so in its comment, made in the same
+transaction: what a killed one leaves behind is known to the next.
 """
 
 from __future__ import annotations
@@ -17,10 +18,17 @@ from psycopg import sql
 
 from dbtune.core.errors import ChangeFailed
 from dbtune.servers.postgres.errors import translated
+from dbtune.servers.postgres.lock import mark_working, only_run
 from dbtune.servers.postgres.session import UNBOUNDED, Connection, Limits, connect
 
 Name = tuple[str, str]
 """Schema and name of an index."""
+MARK = "built by dbtune advise --measure, which drops it at its end"
+_LEFT = """/* dbtune */ select nspname, relname from pg_description
+join pg_class on pg_class.oid = objoid and classoid = 'pg_class'::regclass and objsubid = 0 and relkind in ('i', 'I')
+join pg_namespace on pg_namespace.oid = relnamespace where description = %s order by 1, 2"""
+_WAIT = "ask again when it has ended"
+_CHANGES = frozenset({"ModifyTable", "LockRows"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +41,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """How a statement would be run: `shape` is equal for equal plans; schema and name of each index in it."""
+    """How a statement would be run: `shape` is equal for equal plans; schema and name of each index in it.
+
+    `changes` says that it writes or locks rows, which no reader may.
+    """
 
     shape: str
     indexes: frozenset[Name]
+    changes: bool = False
 
 
 class Trial:
@@ -81,13 +93,18 @@ class Trial:
                     raise
             return None
         document: Any = row[0] if row else [{"Plan": {}}]
-        return Planned(str(document[0]["Plan"]), frozenset(_indexes(document[0]["Plan"])))
+        plan = document[0]["Plan"]
+        nodes = list(_nodes(plan))
+        changes = any(node.get("Node Type") in _CHANGES for node, _ in nodes)
+        indexes = frozenset((schema, str(node["Index Name"])) for node, schema in nodes if "Index Name" in node)
+        return Planned(str(plan), indexes, changes)
 
-    def build(self, ddl: str) -> str | None:
+    def build(self, ddl: str, name: Name) -> str | None:
         """Why it could not be built. Blocks writers of the table meanwhile: the server is disposable."""
         try:
-            with translated("building an advised index"):
+            with translated("building an advised index"), self._builder.transaction():
                 self._builder.execute(f"/* dbtune */ {ddl}".encode())
+                self._builder.execute(sql.SQL("comment on index {} is {}").format(sql.Identifier(*name), MARK))
         except ChangeFailed as failure:
             return failure.message
         return None
@@ -111,20 +128,36 @@ class Trial:
 
 @contextlib.contextmanager
 def open_trial(dsn: str, timeout_s: float) -> Iterator[Trial]:
-    """Raises what connecting raises."""
+    """Raises Busy while another run changes the database, and what connecting raises."""
     with (
         contextlib.closing(connect(dsn, limits=Limits(work_s=timeout_s))) as reader,
         contextlib.closing(connect(dsn, read_only=False, limits=UNBOUNDED)) as builder,
+        only_run(builder, hint=_WAIT),
     ):
+        for session in (reader, builder):
+            mark_working(session)
         yield Trial(reader, builder, timeout_s)
 
 
-def _indexes(node: Mapping[str, Any]) -> Iterator[Name]:
-    """A bitmap index scan names no schema: its index lies where the table above it does."""
-    waiting = [(node, "")]
+def clear_trials(dsn: str) -> tuple[Name, ...]:
+    """Drops the indexes that a killed trial has left, and names them. Raises Busy while one goes on."""
+    with (
+        contextlib.closing(connect(dsn, read_only=False, limits=UNBOUNDED)) as session,
+        only_run(session, hint=_WAIT),
+    ):
+        with translated("looking for what a killed trial has left"):
+            left = tuple((str(schema), str(name)) for schema, name in session.execute(_LEFT, (MARK,)).fetchall())
+        for name in left:
+            with translated(f"dropping the index {name[1]} of a killed trial"):
+                session.execute(sql.SQL("drop index if exists {}").format(sql.Identifier(*name)))
+    return left
+
+
+def _nodes(plan: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """With their schemas. A bitmap index scan names none: its index lies where the table above it does."""
+    waiting = [(plan, "")]
     while waiting:
         one, above = waiting.pop()
         schema = str(one.get("Schema", above))
-        if "Index Name" in one:
-            yield schema, str(one["Index Name"])
+        yield one, schema
         waiting.extend((child, schema) for child in one.get("Plans", ()))
