@@ -13,9 +13,8 @@ from pydantic_core import ErrorDetails
 from dbtune.core.errors import InvalidPlaybook, Problem
 from dbtune.playbook import tree
 from dbtune.playbook.model import Position
-from dbtune.playbook.sandbox import word_for
 from dbtune.playbook.tree import Entry, Node, Scalar, Table
-from dbtune.playbook.words import did_you_mean, listed, quoted
+from dbtune.playbook.words import did_you_mean, listed, quoted, word_for
 
 Model = TypeVar("Model", bound=BaseModel)
 Path = tuple[str | int, ...]

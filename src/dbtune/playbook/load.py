@@ -18,11 +18,10 @@ from dbtune.playbook.events import check_sent
 from dbtune.playbook.model import CacheEvent, Playbook, PlaybookStep, Position
 from dbtune.playbook.outline import OPTIONS, Outline, StepOptions
 from dbtune.playbook.rendering import Renderer
-from dbtune.playbook.sandbox import word_for
 from dbtune.playbook.scalars import resolve
 from dbtune.playbook.source import read, stop
 from dbtune.playbook.tree import Entry, Node, Scalar, Table, parse
-from dbtune.playbook.words import did_you_mean, listed, nearest, quoted
+from dbtune.playbook.words import did_you_mean, listed, nearest, quoted, word_for
 from dbtune.steps.step import Step, kind_named, kinds
 
 _LONGEST_ID = 50

@@ -10,10 +10,9 @@ from typing import Any
 
 from dbtune.playbook.complaints import Complaints
 from dbtune.playbook.model import Position
-from dbtune.playbook.sandbox import Refusal, evaluate, parse_expression, references, word_for
 from dbtune.playbook.scalars import Value
 from dbtune.playbook.tree import MAX_CHARACTERS, MAX_VALUES, Entry, Node, Scalar, Sequence, Table
-from dbtune.playbook.words import did_you_mean, quoted
+from dbtune.playbook.words import Refusal, did_you_mean, quoted, word_for
 
 _EXPRESSION = re.compile(
     r"""\{\{((?:[^'"}]|'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*"|\}(?!\}))*)\}\}""", re.DOTALL
@@ -169,6 +168,9 @@ class Renderer:
         return known
 
     def _evaluate(self, source: str) -> _Outcome:
+        # Many a playbook has no expression, and Jinja takes a while to import.
+        from dbtune.playbook.sandbox import evaluate, parse_expression, references
+
         if len(self.outcomes) >= _MAX_EXPRESSIONS:
             raise Refusal(f"more than {_MAX_EXPRESSIONS:,} different expressions")
         if not source.strip():

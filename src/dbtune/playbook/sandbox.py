@@ -18,14 +18,10 @@ from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 
-from dbtune.playbook.words import listed, quoted
+from dbtune.playbook.words import Refusal, listed, quoted, word_for
 
 MAX_EXPRESSION = 1_000
 MAX_RESULT = 65_536
-
-
-class Refusal(Exception):
-    """An expression that is wrong or not allowed, in plain words."""
 
 
 def _join(value: Iterable[Any], separator: str = "") -> str:
@@ -107,16 +103,6 @@ class Expressions(ImmutableSandboxedEnvironment):
 
 
 _ENVIRONMENT = Expressions()
-
-
-def word_for(value: object) -> str:
-    """A value's type in plain words."""
-    if value is None:
-        return "nothing"
-    for kind, word in ((bool, "true or false"), (int | float, "a number"), (str, "text"), (Mapping, "a mapping")):
-        if isinstance(value, kind):
-            return word
-    return "a list"
 
 
 @lru_cache(maxsize=4096)

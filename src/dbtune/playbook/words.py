@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _MAX_SHOWN = 60
+
+
+class Refusal(Exception):
+    """An expression that is wrong or not allowed, in plain words."""
 
 
 def quoted(text: object) -> str:
@@ -31,3 +35,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean "columns"?`, or nothing where no known name is near."""
     meant = nearest(name, known)
     return f"; did you mean {quoted(meant)}?" if meant else ""
+
+
+def word_for(value: object) -> str:
+    """A value's type in plain words."""
+    if value is None:
+        return "nothing"
+    for kind, word in ((bool, "true or false"), (int | float, "a number"), (str, "text"), (Mapping, "a mapping")):
+        if isinstance(value, kind):
+            return word
+    return "a list"

@@ -1,6 +1,6 @@
 """From rows to commands in the Redis protocol, a batch at a time.
 
-Where the server has MSETEX, keys that expire together are set together: the jitter has 128 steps, and a batch is
+Where the server has MSETEX, keys that expire together are set together: the jitter has 64 steps, and a batch is
 sorted by them. Whatever has a condition, or is no string, is written by a script, some keys at a time.
 """
 
@@ -23,8 +23,8 @@ from dbtune.servers.redis.wire import packed
 
 # What the server takes for one value unless proto-max-bulk-len was raised; above it, it hangs up.
 LARGEST_VALUE = 512 << 20
-BUCKETS = 128
-BATCH_ROWS = 8192
+BUCKETS = 64
+BATCH_ROWS = 4096
 SHARED_ROWS = 4 * BUCKETS
 """Of fewer rows hardly two would expire together."""
 SET_KEYS, MSETEX_BYTES = 512, 256 << 10
@@ -183,15 +183,19 @@ class Packer:
                 size = len(parts[at + 1]) + len(parts[at + 3])
                 batch.commands.append(Command(data, 1, 1, size, slot(parts[at + 1])))
             return
-        count, size_bytes = len(parts) // 4, sum(map(len, parts[1::2]))
+        count = len(parts) // 4
+        number = b"%d" % count
+        head = b"*%d\r\n$6\r\nMSETEX\r\n$%d\r\n%b" % (2 * count + 4, len(number), number)
+        end = _end(expiry_ms)
+        data = b"".join((head, *parts, end))
+        # By the headers, which are few: going through keys and values again would fetch all of them from memory.
+        size_bytes = len(data) - len(head) - len(end) - sum(map(len, parts[::2]))
         if size_bytes > MSETEX_BYTES and count > 1:
             half = count // 2 * 4
             self._set(batch, parts[:half], expiry_ms)
             self._set(batch, parts[half:], expiry_ms)
             return
-        number = b"%d" % count
-        head = b"*%d\r\n$6\r\nMSETEX\r\n$%d\r\n%b" % (2 * count + 4, len(number), number)
-        batch.commands.append(Command(b"".join((head, *parts, _end(expiry_ms))), 1, count, size_bytes))
+        batch.commands.append(Command(data, 1, count, size_bytes))
 
     def _fill(self, batch: Batch, rows: Sequence[Row]) -> None:
         """Through the script, or one by one where rows have expiries of their own."""

@@ -158,9 +158,10 @@ class _Query:
 
     def _string(self) -> sql.Composable:
         if self._action.value is None:
-            return sql.SQL("row_to_json(q.*)::text")  # not a column that is called q
+            # json as it is: its bytes are its text, and a cast would copy each. Not a column that is called q.
+            return sql.SQL("row_to_json(q.*)")
         if self._action.encoding is not None:
-            return sql.SQL("to_json({})::text").format(_column(self._action.value))
+            return sql.SQL("to_json({})").format(_column(self._action.value))
         return self._text(self._action.value)
 
     def _fields(self) -> tuple[sql.Composable, sql.Composable]:
