@@ -14,7 +14,9 @@ from dbtune.load.pgbench_output import Exact
 from dbtune.load.recorder import Recorder
 
 MOST_LOGGED_PER_S = 5_000
-"""Lines that pgbench may log in a second: each costs it a few microseconds that the load then lacks."""
+"""Transactions a second of which pgbench may log all: each costs it a few microseconds that the load then lacks."""
+SAMPLED_PER_S = 1_000
+"""Lines that it may log in a second where they are a sample: that alone costs it a look at its clock each time."""
 MOST_LOGGED = 3_000_000
 """Lines that one run may log, about 120 MB."""
 _FEWER_BY_CHANCE = 6.0
@@ -36,7 +38,9 @@ class Logged:
 
 def one_in(rate_per_s: float, duration_s: float) -> int:
     """One in how many transactions to log, so that the log costs next to nothing."""
-    return max(math.ceil(rate_per_s / min(MOST_LOGGED_PER_S, MOST_LOGGED / duration_s)), 1)
+    if rate_per_s <= min(MOST_LOGGED_PER_S, MOST_LOGGED / duration_s):
+        return 1
+    return math.ceil(rate_per_s / min(SAMPLED_PER_S, MOST_LOGGED / duration_s))
 
 
 def least_logged(transactions: int, every: int) -> float:

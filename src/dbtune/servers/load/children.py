@@ -41,12 +41,16 @@ class Child:
 
     def wait(self, timeout_s: float) -> int | None:
         """Its status, or None while it runs."""
+        # Standard error ends with the program: waiting for that wakes nobody, where a process is looked at 20 times
+        # a second, beside a load that wants the processors.
+        self._listener.join(timeout_s)
+        if self._listener.is_alive():
+            # Something that the program started may hold the pipe for longer.
+            return self.process.poll()
         try:
-            status = self.process.wait(timeout_s)
+            return self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
-        self._listener.join(PATIENCE_S)
-        return status
 
     def ask_to_end(self) -> None:
         """Ctrl-C, to the program alone."""

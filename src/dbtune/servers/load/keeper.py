@@ -35,6 +35,7 @@ def main() -> int:
     job = json.loads(sys.stdin.buffer.readline() or b"null")
     if job is None:
         return 0
+    ended = _hear_of_children()
     try:
         child = subprocess.Popen(  # noqa: S603
             job["command"],
@@ -45,7 +46,7 @@ def main() -> int:
     except OSError as error:
         print(f"{job['command'][0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 127
-    status, deserted = _wait(child)
+    status, deserted = _wait(child, ended)
     if deserted and job["remove"]:
         shutil.rmtree(job["remove"], ignore_errors=True)
     return status if status >= 0 else 128 - status
@@ -57,13 +58,25 @@ def _prepare() -> None:
     _die_with_parent()
 
 
-def _wait(child: subprocess.Popen[bytes]) -> tuple[int, bool]:
-    """The child's status, and whether dbtune is gone.
+def _hear_of_children() -> int:
+    """A file that can be read once a child has ended: looking for that from time to time would take from its time."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def _wait(child: subprocess.Popen[bytes], ended: int) -> tuple[int, bool]:
+    """The child's status, and whether dbtune is gone. `ended` can be read once a child has ended.
 
     On the pipe `i` asks for an early end, as Ctrl-C does (k6 sums up then), and `t` for the end at once.
     """
     while (status := child.poll()) is None:
-        if not select.select([0], [], [], 0.05)[0]:
+        readable = select.select([0, ended], [], [])[0]
+        if ended in readable:
+            os.read(ended, 64)
             continue
         word = os.read(0, 1)
         if word == b"i":

@@ -1,0 +1,40 @@
+"""Programs under their keeper, real ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from patience import until
+
+from dbtune.servers.load.children import running
+
+
+def test_a_status_is_known_once_the_program_has_ended_and_not_before(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    with running(
+        ["sh", "-c", "read word < gate; echo $word >&2; exit 7"],
+        tmp_path,
+        remove=tmp_path / "nothing",
+        environment=os.environ,
+        output=subprocess.DEVNULL,
+    ) as child:
+        assert child.wait(0.01) is None
+        (tmp_path / "gate").write_text("done\n")
+        assert child.wait(60) == 7
+        assert list(child.said) == ["done"]
+
+
+def test_what_a_program_leaves_behind_does_not_hide_its_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    with running(
+        ["sh", "-c", "cat gate & exit 7"],
+        tmp_path,
+        remove=tmp_path / "nothing",
+        environment=os.environ,
+        output=subprocess.DEVNULL,
+    ) as child:
+        # The one left behind holds standard error open.
+        until(lambda: child.wait(0.05) == 7, "the program ends")
+        (tmp_path / "gate").write_text("")
