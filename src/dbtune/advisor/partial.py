@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -19,6 +20,9 @@ MOST_VALUES = 30
 """Distinct values of a column that is a state, a kind, a flag; with more, a constant in a statement is one of many."""
 MOST_NUMBERS = 8
 """The same for other types than texts and enums: a number in a statement is seldom there to stay."""
+_VALUES = ("=", "= any", "<>", "<> all")
+_IDENTIFIES = re.compile(r"(^|_)(id|ID)$|[a-z]I[Dd]$", re.ASCII)
+"""A number in such a column names a row: the next statement asks for another one."""
 _MOST_SEQUENCES = 8
 
 
@@ -46,7 +50,10 @@ def is_worth_fixing(condition: Condition, table: Table) -> bool:
     column = column_of(table, condition.key)
     if not condition.is_fixed or column is None:
         return False
-    share = share_of(condition, column.stats, table, is_name=column.kind == "e" or column.base in TEXTS)
+    is_name = column.kind == "e" or column.base in TEXTS
+    if not is_name and condition.operator in _VALUES and _IDENTIFIES.search(column.name):
+        return False
+    share = share_of(condition, column.stats, table, is_name=is_name)
     return share is not None and share <= MOST_SHARE
 
 
