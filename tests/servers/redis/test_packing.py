@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import hiredis
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from dbtune.core.actions import WarmKeys
 from dbtune.servers.redis import packing
+from dbtune.servers.redis.commands import pieces
 from dbtune.servers.redis.packing import BUCKETS, SHARED_ROWS, Batch, Packer, Setting
 from dbtune.servers.redis.rows import Row
 from dbtune.servers.redis.source import Shape, Source
@@ -33,9 +35,10 @@ ROWS = st.lists(st.tuples(st.none() | st.binary(max_size=12), st.none() | st.bin
 Kept = dict[bytes, tuple[bytes, int]]
 
 
-def packed(rows: Sequence[Row], *, has_msetex: bool) -> Batch:
+def packed(rows: Sequence[Row], *, has_msetex: bool, piece_keys: int | None = None, action: WarmKeys = ACTION) -> Batch:
     source = Source(Shape(), keys_differ=False, rows_expected=len(rows), start_over=lambda: None)
-    (batch,) = Packer(ACTION, source, Setting(NOW_MS, has_msetex=has_msetex)).batches([rows])
+    setting = Setting(NOW_MS, has_msetex=has_msetex, piece_keys=piece_keys)
+    (batch,) = Packer(action, source, setting).batches([rows])
     return batch
 
 
@@ -85,6 +88,31 @@ def test_a_few_keys_are_set_one_by_one() -> None:
     assert [command.data for command in few.commands] == [
         command.data for command in packed(MANY[:10], has_msetex=False).commands
     ]
+
+
+@pytest.mark.parametrize("most_keys", [1, 3, 20])
+@pytest.mark.parametrize("has_msetex", [True, False])
+def test_under_a_rate_no_more_keys_go_to_the_server_at_one_moment_than_a_piece_has(
+    *, has_msetex: bool, most_keys: int
+) -> None:
+    whole = packed(MANY, has_msetex=has_msetex)
+    batch = packed(MANY, has_msetex=has_msetex, piece_keys=most_keys)
+    sent = list(pieces(batch.commands, most_keys))
+    assert [command for piece in sent for command in piece] == batch.commands
+    assert all(0 < sum(command.key_count for command in piece) <= most_keys for piece in sent)
+    assert understood(batch) == understood(whole)
+    assert counts(batch) == counts(whole)
+
+
+def test_a_script_writes_no_more_keys_than_a_piece_has() -> None:
+    batch = packed(MANY, has_msetex=True, piece_keys=20, action=replace(ACTION, mode="nx"))
+    assert max(command.key_count for command in batch.commands) == 20
+
+
+def test_commands_go_all_at_once_without_a_rate_also_where_there_are_none() -> None:
+    commands = packed(MANY, has_msetex=True).commands
+    assert list(pieces(commands, None)) == [commands]
+    assert list(pieces([], None)) == list(pieces([], 5)) == [[]]
 
 
 def test_large_values_are_not_set_in_one_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,10 @@ from dbtune.core.actions import WarmKeys
 from dbtune.core.warming import Overtaken
 from dbtune.servers.postgres import session as postgres
 from dbtune.servers.redis import warm_run
+from dbtune.servers.redis.commands import Command
 from dbtune.servers.redis.invalidate import Caps, Invalidation
 from dbtune.servers.redis.lines import Done, Line, opened_line
 from dbtune.servers.redis.nodes import opened_nodes
-from dbtune.servers.redis.packing import Command
 from dbtune.servers.redis.warm import warm
 
 ROWS = 900

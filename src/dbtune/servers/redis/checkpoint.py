@@ -14,8 +14,9 @@ import redis
 
 from dbtune.cache.slots import slot
 from dbtune.core.actions import WarmKeys
+from dbtune.servers.redis.commands import Command
 from dbtune.servers.redis.errors import warming
-from dbtune.servers.redis.packing import Command, Setting
+from dbtune.servers.redis.packing import Setting
 from dbtune.servers.redis.rows import Rows
 from dbtune.servers.redis.wire import packed
 

@@ -12,7 +12,7 @@ import redis
 from redis import exceptions
 from redis.cluster import ClusterNode, RedisCluster
 
-from dbtune.servers.redis.packing import Command
+from dbtune.servers.redis.commands import Command
 from dbtune.servers.redis.wire import Reply, Window, Wire, borrowed
 
 WINDOW_BYTES = 2 << 20

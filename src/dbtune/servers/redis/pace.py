@@ -22,6 +22,7 @@ LEAST_PING_S = 0.02
 PROBES = 5
 LONGEST_PAUSE_S = 0.25
 BATCHES_EACH_SECOND = 100
+PIECES_EACH_SECOND = 1000
 _EVICTING_HINT = "raise maxmemory, warm fewer rows, or go on with --ignore-memory"
 
 
@@ -53,6 +54,14 @@ class Pace:
         return None if self.max_rate is None else max(1, int(self.max_rate / BATCHES_EACH_SECOND))
 
     @property
+    def piece_keys(self) -> int | None:
+        """No more go to the server at one moment than a thousandth of a second's: it turns to others in between.
+
+        None: as many as suit.
+        """
+        return None if self.max_rate is None else max(1, int(self.max_rate / PIECES_EACH_SECOND))
+
+    @property
     def pause_s(self) -> float:
         """What is waited before each batch for the server's sake."""
         return self._pause_s
@@ -71,7 +80,11 @@ class Pace:
     def wait(self, keys: int) -> None:
         """Until so many keys may be written. Raises what `check` raises."""
         self.check()
-        pause_s = self._pause_s
+        self.space(keys, self._pause_s)
+        self.check()
+
+    def space(self, keys: int, pause_s: float = 0.0) -> None:
+        """As `wait`, in the middle of what is written together: who stops this hastens it, and nothing is raised."""
         if self.max_rate is not None:
             with self._door:
                 now_s = time.monotonic()
@@ -80,7 +93,6 @@ class Pace:
             pause_s += start_s - now_s
         if pause_s > 0:
             self.stopped.wait(pause_s)
-            self.check()
 
     @contextmanager
     def watched(self, connect: Callable[[], redis.Redis]) -> Iterator[None]:

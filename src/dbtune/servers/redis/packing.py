@@ -15,11 +15,11 @@ from dbtune.cache.slots import slot
 from dbtune.core.actions import WarmKeys
 from dbtune.core.errors import ChangeFailed
 from dbtune.core.key_template import KeyTemplate
+from dbtune.servers.redis.commands import Command
 from dbtune.servers.redis.encodings import encoder
 from dbtune.servers.redis.rows import Row
 from dbtune.servers.redis.scripts import WRITE
 from dbtune.servers.redis.source import Source
-from dbtune.servers.redis.wire import packed
 
 # What the server takes for one value unless proto-max-bulk-len was raised; above it, it hangs up.
 LARGEST_VALUE = 512 << 20
@@ -34,18 +34,6 @@ COUNTED_KEYS = 500_000
 
 _SET = b"*5\r\n$3\r\nSET"
 _WRITERS = {"string": "SET", "hash": "HSET", "set": "SADD", "zset": "ZADD", "list": "RPUSH"}
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One or more commands, each with a reply that stands for `keys_each` keys; `keys` are kept where asked for."""
-
-    data: bytes
-    replies: int = 1
-    keys_each: int = 0
-    size_bytes: int = 0
-    slot: int = 0
-    keys: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
@@ -79,7 +67,7 @@ class _Lengths(dict[int, bytes]):
 class Setting:
     """What a run's commands depend on beside the rows. `generation` is "" where it does not matter.
 
-    `has_others`: another server may take over from this one.
+    `has_others`: another server may take over from this one. `piece_keys`: no command is of more keys.
     """
 
     snapshot_ms: int
@@ -88,6 +76,7 @@ class Setting:
     in_cluster: bool = False
     has_others: bool = False
     most_rows: int = BATCH_ROWS
+    piece_keys: int | None = None
 
 
 class Packer:
@@ -99,6 +88,8 @@ class Packer:
         self._is_plain = action.form == "string" and action.mode == "overwrite"
         self._files = bool(action.tags or action.listed)
         self._encode = encoder(action)
+        self._set_keys = min(SET_KEYS, setting.piece_keys or SET_KEYS)
+        self._script_keys = min(SCRIPT_KEYS, setting.piece_keys or SCRIPT_KEYS)
         self._rows = rows_before
         self._seen: set[int] | None = None if source.keys_differ else set()
         self._lengths = _Lengths()
@@ -167,8 +158,8 @@ class Packer:
             except KeyError:
                 batch.too_large += 1
         # So many at a time that a run which is cut short knows well what it wrote.
-        for at in range(0, len(parts), 6 * SET_KEYS):
-            some = parts[at : at + 6 * SET_KEYS]
+        for at in range(0, len(parts), 6 * self._set_keys):
+            some = parts[at : at + 6 * self._set_keys]
             size_bytes = sum(map(len, some[2::6])) + sum(map(len, some[4::6]))
             batch.commands.append(Command(b"".join(some), len(some) // 6, 1, size_bytes))
         if self._files:
@@ -190,7 +181,7 @@ class Packer:
         data = b"".join((head, *parts, end))
         # By the headers, which are few: going through keys and values again would fetch all of them from memory.
         size_bytes = len(data) - len(head) - len(end) - sum(map(len, parts[::2]))
-        if size_bytes > MSETEX_BYTES and count > 1:
+        if count > 1 and (size_bytes > MSETEX_BYTES or count > self._set_keys):
             half = count // 2 * 4
             self._set(batch, parts[:half], expiry_ms)
             self._set(batch, parts[half:], expiry_ms)
@@ -208,7 +199,7 @@ class Packer:
             if self._files:
                 batch.keys.append((entry[1], entry[0]))
             alone = self._setting.in_cluster
-            if group and (alone or len(group) == SCRIPT_KEYS or group_bytes + len(entry[4]) > SCRIPT_BYTES):
+            if group and (alone or len(group) == self._script_keys or group_bytes + len(entry[4]) > SCRIPT_BYTES):
                 batch.commands.append(self._written(group))
                 group, group_bytes = [], 0
             group.append(entry)
@@ -287,16 +278,3 @@ class Packer:
 def _end(expiry_ms: int) -> bytes:
     """The last arguments of SET and MSETEX, and the command's end."""
     return b"\r\n$4\r\nPXAT\r\n$13\r\n%d\r\n" % expiry_ms
-
-
-def filing(index: bytes, keys: Sequence[tuple[int, bytes]], latest_ms: int) -> list[Command]:
-    """Lists keys in a sorted set by their expiry, which lives as long as the last of them."""
-    place, commands = slot(index), []
-    for at in range(0, len(keys), 1000):
-        some = keys[at : at + 1000]
-        members = [part for expiry_ms, key in some for part in (b"%d" % expiry_ms, key)]
-        commands.append(Command(packed(b"ZADD", index, *members), slot=place, keys=tuple(key for _, key in some)))
-    latest = b"%d" % max(latest_ms, *(expiry_ms for expiry_ms, _ in keys))
-    # GT takes a key without an expiry for one that lives for ever: NX gives it the first one.
-    ends = (Command(packed(b"PEXPIREAT", index, latest, condition), slot=place) for condition in (b"NX", b"GT"))
-    return [*commands, *ends]

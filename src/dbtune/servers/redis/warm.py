@@ -93,6 +93,7 @@ def _setting(client: redis.Redis, action: WarmKeys, pace: Pace) -> Setting:
             in_cluster=in_cluster,
             has_others=has_others,
             most_rows=min(BATCH_ROWS, pace.batch_rows or BATCH_ROWS),
+            piece_keys=pace.piece_keys,
         )
 
 

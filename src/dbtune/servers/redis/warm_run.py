@@ -18,10 +18,11 @@ from dbtune.core.warm_marker import WarmMarker
 from dbtune.core.warming import CacheAway, Overtaken, Progress, Warmed, WarmStopped
 from dbtune.servers.redis.announcement import Announcement
 from dbtune.servers.redis.checkpoint import Checkpoint
+from dbtune.servers.redis.commands import Command, filing, pieces
 from dbtune.servers.redis.errors import warming_error
 from dbtune.servers.redis.lines import Line, opened_line
 from dbtune.servers.redis.pace import Pace
-from dbtune.servers.redis.packing import LARGEST_VALUE, Batch, Command, Setting, filing
+from dbtune.servers.redis.packing import LARGEST_VALUE, Batch, Setting
 from dbtune.servers.redis.room import ENOUGH_KEYS, Room
 from dbtune.servers.redis.session import Address, primary_address
 from dbtune.servers.redis.wire import Reply
@@ -174,11 +175,11 @@ class Run:
     def _write(self, line: Line, batch: Batch) -> None:
         if time.monotonic() - self._started_s > self._shortest_s:
             raise ChangeFailed("it takes longer than its keys live", hint="give them a longer ttl, or warm fewer rows")
-        count = sum(command.replies * command.keys_each for command in batch.commands)
-        self._pace.wait(count)
+        first, *others = pieces(batch.commands, self._setting.piece_keys)
+        self._pace.wait(_key_count(first))
         self._skipped += batch.skipped
         self._expired += batch.expired
-        self._failed += count + batch.too_large
+        self._failed += _key_count(batch.commands) + batch.too_large
         self._duplicates += batch.duplicates
         if batch.too_large:
             self._refusal = exceptions.ResponseError(f"a value is larger than {LARGEST_VALUE >> 20} MB")
@@ -187,7 +188,11 @@ class Run:
             for index in self._filed_before:
                 line.send(filing(index, batch.keys, self._latest_ms))
         self._announce([key for command in batch.commands for key in command.keys])
-        line.send(batch.commands)
+        line.send(first)
+        for piece in others:
+            # The batch is one: whatever stops the run, its ledger is of whole batches.
+            self._pace.space(_key_count(piece))
+            line.send(piece)
         if self._lists and self._action.mode != "overwrite":
             self._list_written(line, batch)
         if self._room is not None and self._keys >= ENOUGH_KEYS:
@@ -263,6 +268,10 @@ class Run:
         self._kept += command.keys_each - written
         if self._lists and self._action.mode != "overwrite":
             self._written_keys += [key for key, answer in zip(command.keys, answers, strict=True) if answer == 1]
+
+
+def _key_count(commands: Sequence[Command]) -> int:
+    return sum(command.key_count for command in commands)
 
 
 def kept_under(marker: str) -> str:
