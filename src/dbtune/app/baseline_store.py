@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbtune.baseline.capture import Capture
-from dbtune.baseline.document import check_name, from_json, to_json
+from dbtune.baseline.document import check_name, from_json, pieces
 from dbtune.core.errors import Misused
 from dbtune.core.questions import Failed, Measured
 
@@ -23,7 +23,7 @@ _MAX_BYTES = 512 << 20
 def save(capture: Capture, directory: Path = DIRECTORY, written: Mapping[int, bytes] | None = None) -> Path:
     """Writes beside the file and renames: nobody ever reads half of it. Raises Misused where it cannot be written.
 
-    `written` as in `to_json`.
+    `written` as in `pieces`.
     """
     path = directory / f"{check_name(capture.name)}.json"
     beside = directory / f".{capture.name}.{os.getpid()}.part"
@@ -31,7 +31,8 @@ def save(capture: Capture, directory: Path = DIRECTORY, written: Mapping[int, by
         directory.mkdir(parents=True, exist_ok=True)
         # Texts of statements may hold what the application keeps to itself.
         beside.touch(mode=0o600)
-        beside.write_text(to_json(capture, written), encoding="utf-8")
+        with beside.open("wb") as file:
+            file.writelines(pieces(capture, written))
         beside.replace(path)
     except OSError as error:
         raise Misused(

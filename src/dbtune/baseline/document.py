@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -38,16 +38,24 @@ def prepare() -> None:
     _snapshot_adapter()
 
 
-def to_json(capture: Capture, written: Mapping[int, bytes] | None = None) -> str:
-    """Zeros and other defaults are left out: most counters of most statements are zero.
+def to_json(capture: Capture) -> str:
+    """Zeros and other defaults are left out: most counters of most statements are zero."""
+    return b"".join(pieces(capture)).decode()
+
+
+def pieces(capture: Capture, written: Mapping[int, bytes] | None = None) -> Iterator[bytes]:
+    """The same document in UTF-8, piece after piece: a large catalog makes tens of megabytes of it.
 
     `written`: `snapshot_json` of those snapshots that are there already, by their `id()`.
     """
-    if not written:
-        return _adapter().dump_json(capture, exclude_defaults=True, by_alias=True).decode() + "\n"
+    known = written or {}
     rest = _adapter().dump_json(replace(capture, snapshots=()), exclude_defaults=True, by_alias=True)
-    shots = b",".join(written.get(id(shot)) or snapshot_json(shot) for shot in capture.snapshots)
-    return (rest[:-1] + b',"snapshots":[' + shots + b"]}").decode() + "\n"
+    yield rest[:-1] + b',"snapshots":['
+    for place, shot in enumerate(capture.snapshots):
+        if place:
+            yield b","
+        yield known.get(id(shot)) or snapshot_json(shot)
+    yield b"]}\n"
 
 
 def snapshot_json(snapshot: Snapshot, catalog: bytes = b"{}") -> bytes:

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import TypeVar
 
 from psycopg import errors, sql
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import tuple_row
 
 from dbtune.baseline.capture import Fingerprint, Skipped, StatementRow, Statements
 from dbtune.baseline.rows import DatabaseRow, IndexRow, InstanceRow, TableRow
 from dbtune.core.errors import ChangeFailed, Refused
 from dbtune.servers.postgres.errors import translated
-from dbtune.servers.postgres.queries import fetch
+from dbtune.servers.postgres.queries import as_row, fetch
 from dbtune.servers.postgres.session import Connection
 
 Answer = TypeVar("Answer")
@@ -249,7 +249,7 @@ class Counters:
             sql.Identifier(extension.schema, "pg_stat_statements"),
             sql.Literal(self._server.database_oid),
         )
-        with self._connection.cursor(row_factory=class_row(StatementRow)) as cursor:
+        with self._connection.cursor(row_factory=as_row(StatementRow)) as cursor:
             return tuple(cursor.execute(listed).fetchall())
 
     def _info(self, extension: Extension) -> _Info:
@@ -270,7 +270,7 @@ class Counters:
             else sql.SQL("null::bigint as dealloc, null::timestamptz as stats_reset"),
             sql.Identifier(extension.schema, "pg_stat_statements"),
         )
-        with self._connection.cursor(row_factory=class_row(_Info)) as cursor:
+        with self._connection.cursor(row_factory=as_row(_Info)) as cursor:
             return cursor.execute(query).fetchall()[0]
 
     def _try(self, check: str, read: Callable[[], Answer]) -> Answer | None:
