@@ -232,8 +232,9 @@ class _Court:
                 continue
             if timed.is_cut and not self._is_slower(timed, bare):
                 timed = self.timings.under((query,), gone, to_the_end=True)[query]
-            if timed.is_cut and self._is_slower(timed, bare):
-                yield query, bare, timed
+            if timed.is_cut:
+                if self._is_slower(timed, bare):
+                    yield query, bare, timed
             elif timed.seconds > bare.seconds * SUSPECT:
                 pair = self.timings.paired(query, self.timings.every, gone)
                 if pair is not None and self._is_slower(pair[1], pair[0]):
