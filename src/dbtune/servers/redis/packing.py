@@ -24,7 +24,7 @@ from dbtune.servers.redis.source import Source
 # What the server takes for one value unless proto-max-bulk-len was raised; above it, it hangs up.
 LARGEST_VALUE = 512 << 20
 BUCKETS = 64
-BATCH_ROWS = 4096
+BATCH_ROWS = 8192
 SHARED_ROWS = 4 * BUCKETS
 """Of fewer rows hardly two would expire together."""
 SET_KEYS, MSETEX_BYTES = 512, 256 << 10

@@ -26,7 +26,7 @@ from dbtune.servers.postgres.session import Connection
 
 FIRST_ROWS = 100
 FETCH_BYTES = 2 << 20
-SWITCH_S = 0.0005
+SWITCH_S = 0.0001
 _POLL_S = 0.1
 _QUEUED = 1
 
