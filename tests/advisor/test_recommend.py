@@ -157,3 +157,17 @@ def test_brin_is_the_answer_where_a_b_tree_has_no_place(shop: Source, shop_twin:
     days = {"select count(*), max(payload) from events where happened_at between '2024-02-01' and '2024-02-03'": 100.0}
     assert _methods(days, shop_twin, shop, 256 << 10) == ["brin"]
     assert _methods(days, shop_twin, shop, 1 << 30) == ["btree"]
+
+
+def test_hash_is_the_answer_where_values_are_long_and_bytes_are_few(shop: Source, shop_twin: Twin) -> None:
+    one = {"select title from products where url = 'https://shop.example.org/catalogue/products/7'": 100.0}
+    assert _methods(one, shop_twin, shop, 2 << 20) == ["hash"]
+
+
+def test_an_index_that_does_the_work_of_one_that_is_there_replaces_it(shop: Source, shop_twin: Twin) -> None:
+    some = {"select sum(c) from existing where created_at between '2024-01-10' and '2024-01-20'": 100.0}
+    found = _asked(some, shop_twin, shop)
+    (larger,) = found.recommendations
+    assert larger.definition.keys[0].column == "created_at"
+    assert larger.definition.columns[1:] == ("c",)
+    assert {one.name: one.replaced_by for one in found.drops} == {"existing_created": larger.name}
