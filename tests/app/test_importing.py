@@ -104,6 +104,28 @@ def test_two_streams_of_k6_get_a_verdict(tmp_path: Path) -> None:
     assert next(metric for metric in found.metrics if metric.name == "latency.p50").change == pytest.approx(1, abs=0.1)
 
 
+def test_an_import_is_not_said_to_lack_what_no_import_has(tmp_path: Path) -> None:
+    """Counters, and the loop: dropped requests on one side alone make it no other kind of load."""
+    late = {"metric": "dropped_iterations", "type": "Point", "data": {"time": "2026-01-01T00:00:05Z", "value": 3}}
+    (tmp_path / "a.json").write_bytes(k6_lines(1, 1))
+    (tmp_path / "b.json").write_bytes(k6_lines(2, 2) + json.dumps(late).encode() + b"\n")
+    for name in ("a", "b"):
+        import_baseline(name, [tmp_path / f"{name}.json"], tmp_path)
+    found = compare("a", "b", directory=tmp_path)
+    assert found.loads[0].after.dropped == 3
+    assert found.verdict == "regressed"
+    said = " ".join(note.message for note in found.trust.notes)
+    assert "does not say whether" in said
+    assert "without a window" not in said
+
+
+def test_a_file_of_no_known_tool_is_told_which_are_known(tmp_path: Path) -> None:
+    (tmp_path / "k6.csv").write_text("metric_name,timestamp,metric_value\nhttp_reqs,1767225600,1\n")
+    with pytest.raises(Misused) as refusal:
+        import_baseline("x", [tmp_path / "k6.csv"], tmp_path)
+    assert "--out json=FILE" in (refusal.value.hint or "")
+
+
 def test_two_logs_of_pgbench_get_a_verdict(tmp_path: Path) -> None:
     for name, factor in (("a", 1.0), ("b", 0.5)):
         (tmp_path / f"{name}.log").write_text(pgbench_lines(factor, ord(name)))
@@ -138,6 +160,7 @@ def test_hyperfine_becomes_timings_without_the_failed_runs(tmp_path: Path) -> No
         (b'{"metrics": {"a": {"avg": -Infinity}}}', "-Infinity is not a number"),
         (b'{"metrics": {"http_req_duration": {"avg": 1e999}}}', "cannot be measured"),
         (b'{"metrics": {"http_req_duration": {"avg": -3}}}', "negative time"),
+        (b'{"metrics": {"http_req_duration": {"avg": "12ms"}}}', "avg is '12ms', no number"),
         (b'{"metrics": {"http_req_duration": 7}}', "neither a summary of k6 nor"),
         (b'{"version": "9", "results": {"metrics": {}}}', "neither a summary of k6 nor"),
         (b'{"results": [{"command": "x", "times": [1e999]}]}', "a time that cannot be"),
@@ -179,6 +202,7 @@ def test_exports_have_the_forms_of_their_tools(tmp_path: Path) -> None:
     lines = render(found, "prometheus").splitlines()
     assert 'dbtune_baseline_latency_seconds{baseline="a",subject="pgbench",quantile="0.95"}' in " ".join(lines)
     assert all(line.startswith("#") or len(line.rsplit(" ", 1)) == 2 for line in lines)
+    assert 'dbtune_baseline_errors_ratio{baseline="a",subject="pgbench"} 0.0' in lines
     assert "latency p95" in render(found, "markdown")
 
 

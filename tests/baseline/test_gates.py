@@ -58,6 +58,7 @@ def test_a_gate_is_held_against_the_baseline(text: str, value: float, before: fl
         ("latency.p95", 12, "one of"),
         ("latency.p95 =< 3", 13, "one of"),
         ("latency.p95 < ", 15, "a number"),
+        ("latency.p95 < baselin * 2", 15, "a number or baseline"),
         ("latency.p95 < 3 parsecs", 17, "unknown unit parsecs"),
         ("latency.p95 < baseline * x", 26, "a number"),
         ("latency.p95 < baseline / 0", 26, "other than 0"),

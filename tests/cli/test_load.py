@@ -82,6 +82,18 @@ def test_a_missed_threshold_is_exit_1_in_every_form(dbtune: Any) -> None:
     assert [len(suite.findall("testcase/failure")) for suite in root] == [1]
 
 
+def test_a_missed_threshold_is_annotated_and_summarized_for_github(dbtune: Any) -> None:
+    path = dbtune.playbook(
+        book(f"{{scripts: {{a: {HUNDRED_MS}}}, stages: [{{duration: 1s, clients: 1}}], thresholds: {{a: p(95)<1ms}}}}")
+    )
+    summary = dbtune.home / "summary.md"
+    dbtune.environment["GITHUB_STEP_SUMMARY"] = str(summary)
+    answer = dbtune.run("load", path, "--format", "github")
+    assert answer.code == 1
+    assert answer.out.startswith("::error title=load")
+    assert "**missed**" in summary.read_text()
+
+
 def test_clients_that_end_at_an_error_are_told_of_and_fail_the_load(dbtune: Any) -> None:
     path = dbtune.playbook(
         book("{scripts: {half: 'select 1 / (:client_id % 2)'}, stages: [{duration: 1s, clients: 2}]}")

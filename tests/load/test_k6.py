@@ -53,6 +53,13 @@ def test_of_a_stream_the_needed_lines_are_found_whole_whatever_the_order_of_thei
     assert needed_lines(b"") == []
 
 
+def test_blanks_between_the_parts_of_a_line_change_nothing() -> None:
+    spaced = json.dumps(json.loads(line(name="feed"))).encode()
+    assert spaced != line(name="feed")
+    assert parse_point(spaced) == parse_point(line(name="feed"))
+    assert needed_lines(b"\n".join([spaced, line("data_sent"), spaced])) == [spaced, spaced]
+
+
 @pytest.mark.parametrize("value", ["NaN", "x", -1, None, [1]])
 def test_a_measurement_that_cannot_be_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"k6|could not convert"):

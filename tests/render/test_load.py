@@ -93,6 +93,13 @@ def test_junit_has_a_case_for_each_threshold_and_one_for_the_load() -> None:
     assert len(suite.findall("testcase/error")) == len(suite.findall("testcase/failure")) == 1
 
 
+def test_annotations_are_one_line_each_and_name_what_was_missed() -> None:
+    lines = rendered("github").splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::warning", "::notice"]
+    assert "missed: errors: rate<0.1%25" in lines[1]
+    assert "failed: " in lines[3]
+
+
 def test_json_is_whole_and_finite() -> None:
     document = json.loads(rendered("json"), parse_constant=pytest.fail)
     assert {"schema", "dbtune", "target", "started_at", "duration_s"} <= set(document)

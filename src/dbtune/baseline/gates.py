@@ -171,7 +171,7 @@ class _Limits:
 
     def _number_first(self) -> Limit:
         negative = self._sign("-") is not None
-        number = self._quantity()
+        number = self._quantity("expected a number" if negative else "expected a number or baseline")
         if not negative and number.kind == "plain" and self._sign("*"):
             if not self._is_baseline():
                 self._refuse("expected baseline")
@@ -211,15 +211,15 @@ class _Limits:
         self._at = found.end()
         return found["sign"]
 
-    def _plain(self) -> float:
+    def _plain(self, wanted: str = "expected a number") -> float:
         found = _TOKEN.match(self._text, self._at)
         if found is None or found["number"] is None:
-            self._refuse("expected a number")
+            self._refuse(wanted)
         self._at = found.end()
         return float(found["number"])
 
-    def _quantity(self) -> Quantity:
-        number = self._plain()
+    def _quantity(self, wanted: str = "expected a number") -> Quantity:
+        number = self._plain(wanted)
         place = self._at
         unit = self._word()
         if unit is None:

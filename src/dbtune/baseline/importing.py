@@ -17,7 +17,7 @@ from typing import Any, Literal
 from dbtune import __version__
 from dbtune.baseline import histogram
 from dbtune.baseline.capture import SCHEMA, Capture, Fingerprint, Skipped, Timing
-from dbtune.baseline.load_result import LoadBlock, LoadMoment, LoadResult, LoadStream
+from dbtune.baseline.load_result import LoadBlock, LoadMoment, LoadResult, LoadStream, Loop
 from dbtune.baseline.probes import into_blocks
 from dbtune.core.errors import Misused
 from dbtune.load.k6_output import DROPPED, REQUEST, parse_point
@@ -82,7 +82,7 @@ def from_k6_stream(name: str, lines: Iterable[bytes], source: str) -> Capture:
             cells.errors[point.error or "failed"] += 1
         elif point.metric == DROPPED:
             cells.dropped[second] += int(point.value)
-    return _from_cells(name, cells, "k6", "open" if cells.dropped else "closed", source)
+    return _from_cells(name, cells, "k6", "unknown", source)
 
 
 def from_pgbench(name: str, lines: Iterable[bytes], columns: Columns | None, source: str) -> Capture:
@@ -149,16 +149,23 @@ def read_document(text: bytes, source: str) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise Misused(f"{source} is not a complete JSON document: {error}", hint="was it cut off?") from error
+        begun = text.lstrip().startswith((b"{", b"["))
+        raise Misused(
+            f"{source} is not a complete JSON document: {error}",
+            hint="was it cut off?"
+            if begun
+            else "import reads k6's summaries and --out json=FILE, pgbench's --log, and hyperfine's --export-json",
+        ) from error
     if not isinstance(document, dict):
         raise Misused(f"{source} is a {type(document).__name__}, no summary of k6 or hyperfine")
     return document
 
 
-def _from_cells(name: str, cells: Cells, tool: Tool, mode: Literal["open", "closed"], source: str) -> Capture:
+def _from_cells(name: str, cells: Cells, tool: Tool, mode: Loop, source: str) -> Capture:
     seconds = cells.seconds
     if not seconds:
-        raise Misused(f"{source} holds no request", hint="name the log of a run that sent some")
+        what = f" of k6 ({REQUEST})" if tool == "k6" else ""
+        raise Misused(f"{source} holds no request{what}", hint="name the log of a run that sent some")
     first, last = seconds[0], seconds[-1] + 1
     if last - first > 30 * 86400:
         raise Misused(f"{source}: its requests lie {(last - first) // 86400} days apart: a clock jumped")

@@ -64,7 +64,7 @@ def from_summary(name: str, document: Mapping[str, Any], source: str) -> Capture
     return imported(
         name, "k6", source,
         figures=figures,
-        duration_s=duration / 1000 if isinstance(duration, int | float) and duration >= 0 else 0.0,
+        duration_s=duration / 1000 if isinstance(duration, int | float) and 0 <= duration < math.inf else 0.0,
         skipped=(
             Skipped("samples", f"{source} is a summary: it holds no samples, and two of them no verdict",
                     "import the samples of k6 run --out json=FILE"),
@@ -93,8 +93,11 @@ def _figures(
     better: Better = "higher" if name.startswith(_HIGHER) else "lower"
     for statistic, value in values.items():
         told = _statistic(str(statistic), is_rate=is_rate)
-        if told is None or isinstance(value, bool) or not isinstance(value, int | float):
+        # k6 writes null for what had no sample.
+        if told is None or value is None:
             continue
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Misused(f"{source}: {name}.{statistic} is {value!r}, no number", hint="was it written by k6 itself?")
         if not math.isfinite(value):
             raise Misused(f"{source}: {name}.{statistic} is {value}, which cannot be measured", hint="run k6 again")
         unit, number = _unit(told, float(value), is_rate=is_rate, is_time=is_time)

@@ -11,6 +11,9 @@ from typing import Literal
 
 from dbtune.baseline.histogram import EMPTY, Histogram, merge
 
+Loop = Literal["open", "closed", "unknown"]
+"""Open: requests come due on a schedule; closed: each client waits for its answer; unknown: a file does not say."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadBlock:
@@ -73,7 +76,7 @@ class LoadResult:
 
     name: str
     engine: str
-    mode: Literal["open", "closed"]
+    mode: Loop
     profile: str
     blocks: tuple[LoadBlock, ...]
     streams: tuple[LoadStream, ...] = ()
@@ -81,6 +84,11 @@ class LoadResult:
     errors: Mapping[str, int] = field(default_factory=dict)
     workers: int = 1
     imported: str | None = None
+
+    @property
+    def loop(self) -> str:
+        """In words."""
+        return "loop not known" if self.mode == "unknown" else f"{self.mode} loop"
 
     @property
     def response(self) -> Histogram:

@@ -44,7 +44,7 @@ def load_metrics(before: Capture, after: Capture, rules: Rules) -> Iterator[Metr
 
 def engine_of(load: LoadResult) -> str:
     """What must be alike for a verdict: engine, loop, stages."""
-    return f"{load.engine}, {load.mode} loop, {load.profile}"
+    return f"{load.engine}, {load.loop}, {load.profile}"
 
 
 def latency_side(load: LoadResult) -> Side:

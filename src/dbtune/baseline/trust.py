@@ -42,7 +42,7 @@ def judge_trust(
 
 
 def _window_notes(capture: Capture, side: StatementWindows) -> Iterator[Note]:
-    if side.invalid is not None:
+    if side.invalid is not None and capture.imported is None:
         level: Level = "info" if capture.windows == 0 else "invalid"
         yield Note(level, f"statements of {capture.name}", side.invalid, "capture with --window 30s --windows 6")
     if side.dealloc > 0:
@@ -110,6 +110,12 @@ def _load_notes(capture: Capture) -> Iterator[Note]:
                 "info", subject,
                 "a closed loop: a client that waits sends nothing, so that stalls hide in the percentiles",
                 "give the load a rate",
+            )  # fmt: skip
+        elif load.mode == "unknown":
+            yield Note(
+                "info", subject,
+                "its file does not say whether requests came due on a schedule or waited for each other; in such a"
+                " closed loop stalls hide in the percentiles",
             )  # fmt: skip
 
 

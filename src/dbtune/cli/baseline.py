@@ -27,7 +27,6 @@ from dbtune.cli.options import (
 if TYPE_CHECKING:
     from dbtune.app.load import LoadOrder
     from dbtune.app.targets import OpenTargets
-    from dbtune.baseline.outcome import Comparison
 
 app = typer.Typer(no_args_is_help=True, help="Measure, and compare measurements.")
 
@@ -167,8 +166,6 @@ def compare(
         interleaved=interleaved, across_servers=across_servers, gates=parsed_gates(gate),
     )  # fmt: skip
     destination.write(found, COMPARISON)
-    if destination.format == "github":
-        _summarize(found)
     if output is not None:
         say(f"written to {output}", quiet=quiet)
     broken = [one.expression for one in found.gates if not one.ok]
@@ -240,24 +237,6 @@ def _ask_before(targets: OpenTargets, order: LoadOrder, *, yes: bool) -> None:
     from dbtune.cli.load import ask_first
 
     ask_first(intention(targets, order), yes=yes)
-
-
-def _summarize(found: Comparison) -> None:
-    """Append Markdown to the file that GitHub shows on the run's page."""
-    import os
-
-    from dbtune.core.errors import Misused
-    from dbtune.core.formats import Screen
-    from dbtune.render.baseline import COMPARISON
-
-    place = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not place:
-        return
-    try:
-        with Path(place).open("a", encoding="utf-8") as file:
-            file.write(COMPARISON["markdown"](found, Screen()))
-    except OSError as error:
-        raise Misused(f"$GITHUB_STEP_SUMMARY {place} cannot be written: {error.strerror}") from error
 
 
 register(app)

@@ -24,8 +24,13 @@ class Destination:
     verbose: bool = False
 
     def write(self, report: Report, renderers: Renderers[Report]) -> None:
-        """Render and deliver. Raises Misused when the place cannot be written."""
+        """Render and deliver. Raises Misused when the place cannot be written.
+
+        Beside GitHub's annotations goes Markdown, into the file that it shows on the run's page.
+        """
         self.deliver(renderers[self.format](report, self.screen()))
+        if self.format == "github" and "markdown" in renderers:
+            _summarize(renderers["markdown"](report, Screen()))
 
     def deliver(self, text: str) -> None:
         """Write a finished text, with one newline at its end."""
@@ -76,6 +81,19 @@ def _print(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         raise Misused(f"standard output cannot be written: {error.strerror}", hint="is the disk full?") from error
+
+
+def _summarize(text: str) -> None:
+    place = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not place:
+        return
+    try:
+        with Path(place).open("a", encoding="utf-8") as file:
+            file.write(text.rstrip("\n") + "\n")
+    except OSError as error:
+        raise Misused(
+            f"$GITHUB_STEP_SUMMARY {place} cannot be written: {error.strerror}", hint="unset it, or name another file"
+        ) from error
 
 
 def _replace(path: Path, text: str) -> None:

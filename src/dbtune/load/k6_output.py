@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 REQUEST, DROPPED, CLIENTS = "http_req_duration", "dropped_iterations", "vus"
-_NEEDED = re.compile(f'"metric":"(?:{REQUEST}|{DROPPED}|{CLIENTS})"'.encode())
-_POINT = b'"type":"Point"'
+# k6 itself writes no blanks; what another program has written again may have some.
+_NEEDED = re.compile(rf'"metric"\s*:\s*"(?:{REQUEST}|{DROPPED}|{CLIENTS})"'.encode())
+_POINT = re.compile(rb'"type"\s*:\s*"Point"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def needed_lines(text: bytes) -> list[bytes]:
 
 def parse_point(line: bytes) -> Point | None:
     """None for a line that is no measurement, or none of those that are needed. Raises ValueError for damage."""
-    if _POINT not in line or not _NEEDED.search(line):
+    if not _POINT.search(line) or not _NEEDED.search(line):
         return None
     found = json.loads(line)
     try:

@@ -82,7 +82,7 @@ def _load(load: LoadResult) -> str:
     parts = [f"{label} {words.value(value, 's')}" for label, value in found if value is not None]
     parts += [f"{load.failed} failed"] if load.failed else []
     parts += [f"{load.dropped} dropped"] if load.dropped else []
-    title = f"{one_line(load.name)} ({one_line(load.engine)}, {load.mode} loop)"
+    title = f"{one_line(load.name)} ({one_line(load.engine)}, {load.loop})"
     return f"{title}: {', '.join([f'{load.sent:,} requests', *parts])}"
 
 
@@ -136,7 +136,7 @@ def _list_terminal(entries: Sequence[Entry], screen: Screen) -> str:
     if not entries:
         return paint(screen, [Text("no baselines yet: dbtune baseline capture NAME makes one")])
     table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(5):
+    for _ in range(4):
         table.add_column(overflow="fold")
     for entry in entries:
         found = entry.capture
@@ -147,10 +147,16 @@ def _list_terminal(entries: Sequence[Entry], screen: Screen) -> str:
             Text(one_line(entry.name), style="bold"),
             Text(f"{found.started_at:%Y-%m-%d %H:%M:%S}"),
             Text(one_line(found.target)),
-            Text(f"{found.windows} windows"),
-            Text(f"{len(found.timings)} timings" + (f", {len(found.loads)} loads" if found.loads else "")),
+            Text(_counted_parts(found)),
         )
     return paint(screen, [table])
+
+
+def _counted_parts(capture: Capture) -> str:
+    """`6 windows, 1 load`: what there is of each."""
+    counts = {"window": capture.windows, "timing": len(capture.timings), "load": len(capture.loads),
+              "figure": len(capture.figures)}  # fmt: skip
+    return ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts.items() if count)
 
 
 def _list_json(entries: Sequence[Entry], screen: Screen) -> str:  # noqa: ARG001 - as above

@@ -145,6 +145,8 @@ def _family(point: Point) -> tuple[str, str]:
         return "dbtune_baseline_latency_seconds", "Latency at a quantile."
     if point.measure == "throughput":
         return "dbtune_baseline_requests_per_second", "Requests that succeeded, per second."
+    if point.measure == "errors":
+        return "dbtune_baseline_errors_ratio", "Share of the requests that failed."
     if point.unit == "share":
         return "dbtune_baseline_ratio", "A share between 0 and 1."
     if point.unit == "s":

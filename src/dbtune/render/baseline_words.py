@@ -32,7 +32,7 @@ def value(number: float | None, unit: str) -> str:
     if unit == "B":
         return format_size(number)
     text = f"{number:,.0f}" if number == int(number) or abs(number) >= 1000 else f"{number:.3g}"
-    return text.replace("-", "−")
+    return text.replace("-", "−") + ("/s" if unit == "1/s" else "")
 
 
 def duration(seconds: float) -> str:

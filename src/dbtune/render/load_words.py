@@ -67,8 +67,7 @@ def headline(outcome: LoadOutcome) -> str:
 def engine(outcome: LoadOutcome) -> str:
     version = f" {outcome.engine_version}" if outcome.engine_version else ""
     workers = f", {outcome.result.workers} workers" if outcome.result.workers > 1 else ""
-    loop = "open loop" if outcome.result.mode == "open" else "closed loop"
-    return f"{outcome.result.engine}{version}, {loop}{workers}"
+    return f"{outcome.result.engine}{version}, {outcome.result.loop}{workers}"
 
 
 def gate_value(gate: Gate, value: float | None) -> str:

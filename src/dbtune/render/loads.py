@@ -23,4 +23,5 @@ LOAD: Renderers[LoadReport] = {
     "markdown": _lazily("load_markdown"),
     "html": _lazily("load_html"),
     "junit": _lazily("load_junit"),
+    "github": _lazily("load_github"),
 }
