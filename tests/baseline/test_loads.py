@@ -67,6 +67,20 @@ def test_stages_are_compared_with_themselves() -> None:
     assert metric(staged, "latency.p50").verdict == "regressed"
 
 
+def test_a_whole_that_moves_otherwise_than_its_stages_is_explained() -> None:
+    """Each stage takes half as long; of the slow one's requests there are thirty times as many."""
+    before, after = load(stages=(1.0, 4.0)), load(0.5, stages=(1.0, 4.0), seed=2)
+    blocks = tuple(
+        replace(block, sent=15_000, response=histogram.merge([block.response] * 30)) if block.stage else block
+        for block in after.blocks
+    )
+    found = metric(judge(before, replace(after, blocks=blocks)), "latency.p50")
+    assert found.change == pytest.approx(-0.5, abs=0.1)
+    assert "each stage is compared with itself; over all it is" in (found.reason or "")
+    alike = metric(judge(load(stages=(1.0, 4.0)), load(0.5, stages=(1.0, 4.0), seed=2)), "latency.p50")
+    assert alike.reason is None
+
+
 def test_another_profile_or_engine_gets_no_verdict() -> None:
     for other in (load(profile="60s 8 clients"), load(engine="k6"), load(mode="open")):
         found = judge(load(), other)

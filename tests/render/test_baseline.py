@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dbtune.baseline.capture import Change
+from dbtune.baseline.capture import SCHEMA, Capture, Change, Fingerprint, NamedPlan
 from dbtune.baseline.histogram import of_values
 from dbtune.baseline.load_result import LoadBlock, LoadMoment, LoadResult
 from dbtune.baseline.outcome import (
@@ -34,7 +34,8 @@ from dbtune.baseline.outcome import (
 from dbtune.baseline.statistics import Interval
 from dbtune.core.formats import OutputFormat, Screen
 from dbtune.render.baseline import COMPARISON
-from dbtune.render.baseline_words import change, percent
+from dbtune.render.baseline_captures import SHOW
+from dbtune.render.baseline_words import blocks, calls, change, indexes, percent
 from dbtune.render.charts import Span, curves, dumbbell
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -141,6 +142,40 @@ def test_rows_of_a_markdown_table_have_as_many_cells_as_its_head() -> None:
 @pytest.mark.parametrize("text", ["select 1", HOSTILE, "select " + "x, " * 400])
 def test_the_terminal_form_fits_80_columns(text: str) -> None:
     assert max(map(len, rendered("terminal", text).splitlines())) <= 80
+
+
+def test_no_verdict_is_cut_off_however_long_the_figures_are() -> None:
+    long = metric(
+        before=0.0980, after=0.000999, n_before=1_234_567, n_after=7_654_321, verdict="inconclusive",
+        before_interval=Interval(0.0001, 2.9), after_interval=Interval(0.00001, 0.0165),
+    )  # fmt: skip
+    whole = replace(comparison("select 1"), metrics=(long, replace(long, n_before=6856, n_after=4844)))
+    lines = COMPARISON["terminal"](whole, Screen()).splitlines()
+    assert [line.split()[-1] for line in lines if line.startswith("p50")] == ["inconclusive", "inconclusive"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_what_has_no_plan_is_not_said_to_use_no_index() -> None:
+    statement = comparison("select 1").statements[0]
+    assert statement.plan is not None
+    assert indexes(statement) == ("none", "select 1")
+    unknown = replace(statement, plan=replace(statement.plan, before=None))
+    assert indexes(unknown) == ("–", "select 1")
+
+
+def test_many_calls_are_counted_in_digits() -> None:
+    statement = comparison("select 1").statements[0]
+    side = replace(statement.before, calls_per_s=7388.4, blocks_per_call=1090.2)  # type: ignore[type-var]
+    assert calls(replace(statement, after=side)) == "20/s → 7,388/s"
+    assert blocks(replace(statement, before=side)).startswith("1,090 → ")
+
+
+def test_plans_of_busy_statements_are_counted_and_not_listed_by_number() -> None:
+    plans = (NamedPlan("feed", "select 1", {}), *(NamedPlan(str(place), "select 1", {}, str(place)) for place in "ab"))
+    print_ = Fingerprint(180000, "app", 5, "71", NOW, 1 << 30, None, {})
+    kept = Capture(SCHEMA, "0.1.0", "before", "app@db", NOW, 1.0, print_, plans=plans)
+    lines = SHOW["terminal"](kept, Screen()).splitlines()
+    assert lines[-2:] == ["  plan of feed", "  2 plans of the busiest statements"]
 
 
 def test_it_is_printed_as_benchstat_does() -> None:

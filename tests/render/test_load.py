@@ -15,6 +15,7 @@ from dbtune.load.recorder import Recorder, Seen
 from dbtune.load.report import LoadOutcome, LoadReport, by_stage
 from dbtune.load.stages import Stage, segments
 from dbtune.load.timeline import timeline
+from dbtune.render import load_words as words
 from dbtune.render.loads import LOAD
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m `x` | @everybody\n# title"
@@ -63,6 +64,10 @@ def test_every_chart_has_a_title_and_a_description() -> None:
         assert re.search(r"<desc id=[^>]+>[^<]+</desc>", chart)
         assert "nan" not in chart.lower()
     assert "The course as a table" in page
+
+
+def test_a_time_of_no_microsecond_has_no_digits() -> None:
+    assert [words.time(value) for value in (None, 0.0, 0.000_012)] == ["–", "0µs", "12.0µs"]
 
 
 def test_a_short_load_has_a_page_too() -> None:

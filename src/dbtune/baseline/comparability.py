@@ -94,7 +94,8 @@ def _notes(before: Capture, after: Capture, why: str | None, *, same_major: bool
             " statements are matched by their text alone",
         )
     if old.extension_version != new.extension_version:
-        yield Note("info", "extension", f"pg_stat_statements {old.extension_version}, then {new.extension_version}")
+        yield Note("info", "extension", f"pg_stat_statements {old.extension_version or 'missing'}, then"
+                   f" {new.extension_version or 'missing'}")  # fmt: skip
     if old.postmaster_started_at != new.postmaster_started_at:
         yield Note("info", "restart", "the server was restarted between the captures: its caches began cold")
     sizes = (old.database_size_bytes, new.database_size_bytes)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dbtune.baseline import statistics
-from dbtune.baseline.metrics import MIN_BLOCKS, Rules, across_engines, judged, plain_change, refused
+from dbtune.baseline.metrics import MIN_BLOCKS, Rules, across_engines, judged, plain_change, refused, told_by_stage
 from dbtune.baseline.outcome import Metric
 from dbtune.baseline.samples import Side, block_quantiles, level_of_side, spread_of
 from dbtune.baseline.statistics import Effect
@@ -46,7 +46,7 @@ def _median(name: str, before: Side, after: Side, rules: Rules) -> Metric:
     if effect is None:
         return judged(metric, None, rules, "the loads have different stages, or too few blocks in each")
     counted = replace(metric, n_before=len(medians[0]), n_after=len(medians[1]))
-    return judged(counted, effect, rules)
+    return told_by_stage(judged(counted, effect, rules), len({stage for stage, _ in medians[0]}))
 
 
 def _tail(name: str, share: float, before: Side, after: Side, rules: Rules) -> Metric:

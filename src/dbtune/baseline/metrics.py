@@ -158,6 +158,19 @@ def plain_change(metric: Metric) -> float | None:
     return metric.after / metric.before - 1 if metric.before > 0 else None
 
 
+def told_by_stage(metric: Metric, stages: int) -> Metric:
+    """`metric`, judged stage by stage, with a word where the figures of the whole tell another story.
+
+    A stage that became faster sends more requests in a closed loop, so that the whole may move less than each of its
+    stages, or the other way.
+    """
+    plain, interval = plain_change(metric), metric.interval
+    if stages < 2 or plain is None or interval is None or interval.low <= plain <= interval.high:
+        return metric
+    word = f"each stage is compared with itself; over all it is {plain:+.0%}, as their shares of the requests moved"
+    return replace(metric, reason=f"{metric.reason}; {word}" if metric.reason else word)
+
+
 def _exact_change(old: float, new: float, *, share: bool) -> float:
     if share:
         return new - old

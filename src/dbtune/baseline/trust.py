@@ -42,9 +42,11 @@ def judge_trust(
 
 
 def _window_notes(capture: Capture, side: StatementWindows) -> Iterator[Note]:
-    if side.invalid is not None and capture.imported is None:
+    # Without a snapshot (an import, blocks that took turns) nobody wanted counters.
+    if side.invalid is not None and capture.snapshots:
         level: Level = "info" if capture.windows == 0 else "invalid"
-        yield Note(level, f"statements of {capture.name}", side.invalid, "capture with --window 30s --windows 6")
+        hint = "capture with --window 30s --windows 6" if capture.windows == 0 else "capture again"
+        yield Note(level, f"statements of {capture.name}", side.invalid, hint)
     if side.dealloc > 0:
         yield Note(
             "warning",

@@ -58,12 +58,24 @@ def _parts(capture: Capture) -> Iterator[RenderableType]:
         yield Padding(Text(_load(load)), (0, 0, 0, 2))
     for figure in capture.figures:
         yield Padding(Text(f"{one_line(figure.name)}: {words.value(_mean(figure.blocks), figure.unit)}"), (0, 0, 0, 2))
-    for plan in capture.plans:
-        yield Padding(Text(f"plan of {one_line(plan.name)}", style="dim"), (0, 0, 0, 2))
+    for text in _plans(capture):
+        yield Padding(Text(one_line(text), style="dim"), (0, 0, 0, 2))
     for skipped in capture.skipped:
         yield Text(f"not looked at: {one_line(skipped.check)}: {one_line(skipped.reason)}", style="yellow")
         if skipped.hint:
             yield Padding(Text(one_line(skipped.hint), style="dim"), (0, 0, 0, 2))
+
+
+def _plans(capture: Capture) -> Iterator[str]:
+    """Those that were asked for by name; of the busiest statements' there may be many, called by numbers."""
+    busiest = sum(plan.queryid is not None for plan in capture.plans)
+    yield from (f"plan of {plan.name}" for plan in capture.plans if plan.queryid is None)
+    if busiest:
+        yield f"{_count(busiest, 'plan')} of the busiest statements"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _counted(capture: Capture) -> str:
@@ -71,8 +83,9 @@ def _counted(capture: Capture) -> str:
     if last is None:
         return "no counters"
     statements = len(last.statements.rows) if last.statements else 0
-    windows = f"{capture.windows} sub-windows" if capture.windows else "one snapshot (no window)"
-    return f"{windows}; {statements} statements, {len(last.tables)} tables, {len(last.indexes)} indexes"
+    windows = _count(capture.windows, "sub-window") if capture.windows else "one snapshot (no window)"
+    indexes = f"{len(last.indexes):,} index{'' if len(last.indexes) == 1 else 'es'}"
+    return f"{windows}; {_count(statements, 'statement')}, {_count(len(last.tables), 'table')}, {indexes}"
 
 
 def _load(load: LoadResult) -> str:
@@ -156,7 +169,7 @@ def _counted_parts(capture: Capture) -> str:
     """`6 windows, 1 load`: what there is of each."""
     counts = {"window": capture.windows, "timing": len(capture.timings), "load": len(capture.loads),
               "figure": len(capture.figures)}  # fmt: skip
-    return ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts.items() if count)
+    return ", ".join(_count(count, what) for what, count in counts.items() if count)
 
 
 def _list_json(entries: Sequence[Entry], screen: Screen) -> str:  # noqa: ARG001 - as above

@@ -42,7 +42,7 @@ def _parts(report: Comparison, screen: Screen) -> Iterator[RenderableType]:
     for name, metrics in words.by_subject(report.metrics).items():
         yield Text()
         yield Text(one_line(name), style="bold")
-        yield from _metrics(metrics)
+        yield from _metrics(metrics, screen)
     for line in (words.means(report), words.split(report)):
         if line is not None:
             yield Text()
@@ -63,15 +63,9 @@ def _gates(report: Comparison) -> Iterator[RenderableType]:
         yield Padding(Text.assemble(mark, f"  {one_line(say(gate))}"), (0, 0, 0, 2))
 
 
-def _metrics(metrics: list[Metric]) -> Iterator[RenderableType]:
-    table = Table.grid(padding=(0, 2, 0, 0), expand=False)
-    table.add_column(overflow="fold", min_width=6)
-    for _ in range(2):
-        table.add_column(justify="right", no_wrap=True, min_width=11)
-    for _ in range(3):
-        table.add_column(no_wrap=True)
-    for metric in metrics:
-        table.add_row(
+def _metrics(metrics: list[Metric], screen: Screen) -> Iterator[RenderableType]:
+    rows = [
+        (
             Text(words.subject(metric.name)[1]),
             Text(words.before(metric)),
             Text(words.after(metric)),
@@ -79,6 +73,21 @@ def _metrics(metrics: list[Metric]) -> Iterator[RenderableType]:
             Text(f"n={words.samples(metric)}" if not metric.exact else "exact", style="dim"),
             _verdict(metric),
         )
+        for metric in metrics
+    ]
+    # Of a line that is too long the blanks go first, then the numbers of samples: a verdict is never cut off.
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    least = sum(widths[1:]) + max((len(word) for name, *_ in rows for word in name.plain.split()), default=0)
+    wide, fits = (least + blanks * len(widths) <= screen.width for blanks in (2, 1))
+    table = Table.grid(padding=(0, 2 if wide else 1, 0, 0), expand=False)
+    table.add_column(overflow="fold", min_width=6)
+    for _ in range(2):
+        table.add_column(justify="right", no_wrap=True, min_width=11 if wide else None)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=fits, overflow="fold")
+    table.add_column(no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     yield table
     reasons: dict[str, list[str]] = {}
     for metric in metrics:
@@ -125,9 +134,9 @@ def _statement(statement: StatementChange, screen: Screen) -> Iterator[Renderabl
         detail += ", nested"
     reason = words.why(time)
     yield Padding(Text(f"{detail}; {one_line(reason)}" if reason else detail, style="dim"), (0, 0, 0, 6))
-    if statement.indexes_before != statement.indexes_after:
-        used = [", ".join(names) or "none" for names in (statement.indexes_before, statement.indexes_after)]
-        yield Padding(Text(f"index used: {one_line(used[0])} → {one_line(used[1])}", style="dim"), (0, 0, 0, 6))
+    used = words.indexes(statement)
+    if used is not None and used[0] != used[1]:
+        yield Padding(Text(f"index used: {used[0]} → {used[1]}", style="dim"), (0, 0, 0, 6))
     for cause in statement.causes:
         yield Padding(Text(f"because {one_line(cause)}", style="dim"), (0, 0, 0, 6))
 

@@ -161,13 +161,27 @@ def _signed(seconds: float) -> str:
 
 def calls(statement: StatementChange) -> str:
     """`120/s → 480/s`."""
-    sides = [f"{side.calls_per_s:.3g}/s" if side else NOT_KNOWN for side in (statement.before, statement.after)]
+    sides = [value(side.calls_per_s if side else None, "1/s") for side in (statement.before, statement.after)]
     return " → ".join(sides)
 
 
 def blocks(statement: StatementChange) -> str:
-    sides = [f"{side.blocks_per_call:.3g}" if side else NOT_KNOWN for side in (statement.before, statement.after)]
+    sides = [value(side.blocks_per_call if side else None, "blocks") for side in (statement.before, statement.after)]
     return " → ".join(sides)
+
+
+def indexes(statement: StatementChange) -> tuple[str, str] | None:
+    """What each side's plan reads; `none` where it reads no index, `–` where there is no plan. None for nothing."""
+    plan = statement.plan
+    known = (plan is not None and plan.before is not None, plan is not None and plan.after is not None)
+    named = (statement.indexes_before, statement.indexes_after)
+    if not any(named):
+        return None
+    old, new = (
+        one_line(", ".join(names) or ("none" if there else NOT_KNOWN))[:200]
+        for names, there in zip(named, known, strict=True)
+    )
+    return old, new
 
 
 def signed(seconds: float) -> str:
@@ -193,10 +207,9 @@ def details(statement: StatementChange) -> list[tuple[str, str, str]]:
         sides = [read(side) if side else None for side in (statement.before, statement.after)]
         if sides != [None, None]:
             found.append((label, value(sides[0], unit), value(sides[1], unit)))
-    indexes = [", ".join(names) for names in (statement.indexes_before, statement.indexes_after)]
-    if any(indexes):
-        used = [one_line(text or "none")[:200] for text in indexes]
-        found.append(("indexes used", used[0], used[1]))
+    used = indexes(statement)
+    if used is not None:
+        found.append(("indexes used", *used))
     return found
 
 

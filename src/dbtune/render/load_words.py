@@ -20,7 +20,8 @@ NOTHING = "–"
 
 
 def time(value_s: float | None) -> str:
-    return NOTHING if value_s is None else format_duration(value_s)
+    # pgbench counts whole microseconds: of 0 no digit is known.
+    return NOTHING if value_s is None else format_duration(value_s) if value_s else "0µs"
 
 
 def percentile(histogram: Histogram, share: float) -> str:
