@@ -171,6 +171,7 @@ def test_hyperfine_becomes_timings_without_the_failed_runs(tmp_path: Path) -> No
         (b'{"results": [{"command": "x", "times": [-1]}]}', "a time that cannot be"),
         (b"0 1 2 3\n", "not a complete JSON document"),
         (b"1 2 -5 0 1767225600 17\n", "cannot be"),
+        (b"1767225600 900 81000 7400000 61 940\n1767225601 910 82000 7500000 60 930\n", "moments lie before 2001"),
         (b"", "not a complete JSON document"),
         (b"\x1f\x8b\x08\x00broken", "cannot be read"),
     ],

@@ -43,7 +43,9 @@ def test_a_load_is_measured_and_judged(dbtune: Any) -> None:
     assert step["service"]["count"] == step["latency"]["count"]
     assert [script["name"] for script in step["scripts"]] == ["ping", "nap"]
     assert len(step["stages"]) == 2
-    assert len(step["blocks"]) >= 6
+    # pgbench's log is read by the second: a shorter block would have all requests of one, or none.
+    assert [block["offset_s"] for block in step["blocks"]] == [0, 1]
+    assert min(block["sent"] for block in step["blocks"]) > 0
     assert dict.fromkeys(("latency", "nap.latency", "errors"), "ok") == {
         found["metric"]: "ok" if found["ok"] else found["reason"] for found in step["thresholds"]
     }

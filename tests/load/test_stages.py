@@ -87,6 +87,14 @@ def test_blocks_are_six_or_more_and_one_at_least_for_each_stage() -> None:
     assert len(plan.blocks) >= 7
 
 
+def test_where_times_are_known_by_the_second_blocks_are_whole_seconds() -> None:
+    short = timeline(segments([stage("1s", clients=1), stage("2s", clients=2)], whole_seconds=True), whole_seconds=True)
+    assert [(block.start_s, block.end_s) for block in short.blocks] == [(0, 1), (1, 2), (2, 3)]
+    smoke = timeline(segments(PROFILES["smoke"], whole_seconds=True), whole_seconds=True)
+    assert [block.end_s - block.start_s for block in smoke.blocks] == [2, 1, 2, 1, 2, 1, 1]
+    assert len(timeline(segments([stage("1s", clients=1)])).blocks) == 6
+
+
 @pytest.mark.parametrize(("text", "per_s"), [("200/s", 200), (5, 5), ("600/min", 10), ("36 / h", 0.01), ("1.5", 1.5)])
 def test_rates_are_per_second(text: str | int, per_s: float) -> None:
     assert parse_rate(text) == pytest.approx(per_s)

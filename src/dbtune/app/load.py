@@ -165,7 +165,7 @@ class _Loading:
             )
             if self._order.worker is not None:
                 parts = share_of(parts, *self._order.worker)
-            recorder = Recorder(load.streams, timeline(parts))
+            recorder = Recorder(load.streams, timeline(parts, whole_seconds=engine.whole_seconds))
             watcher = Watcher(
                 self._step.name, load.expectations, recorder, self._progress,
                 recording=self._recording, baseline=self._order.baseline,

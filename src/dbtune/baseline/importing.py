@@ -27,6 +27,7 @@ BLOCKS = 6
 _LONGEST_LINE = 1 << 20
 _LOOKED_AT = 1000
 _NOT_A_SERVER = 0
+_FIRST_SECOND = 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Tool = Literal["k6", "pgbench", "hyperfine"]
 
@@ -91,6 +92,7 @@ def from_pgbench(name: str, lines: Iterable[bytes], columns: Columns | None, sou
     for batch in _batches(lines):
         known = known or _columns({len(line.split()) for line in batch[:_LOOKED_AT] if line.strip()}, source)
         found = tally(batch, known)
+        _refuse_aggregated(found, source)
         unreadable += found.unreadable
         read += len(batch)
         _enter(cells, found, source)
@@ -111,6 +113,15 @@ def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         for line in batch:
             _refuse_endless(line)
         yield batch
+
+
+def _refuse_aggregated(found: Tallied, source: str) -> None:
+    """Until version 14 such a line has six fields too: its shortest time stands where the moment belongs."""
+    if any(entry.second < _FIRST_SECOND for entry in found.alike):
+        raise Misused(
+            f"{source} is no transaction log of pgbench: its moments lie before 2001",
+            hint="an aggregated log (--aggregate-interval) has no single transactions: log without it",
+        )
 
 
 def _enter(cells: Cells, found: Tallied, source: str) -> None:

@@ -52,8 +52,12 @@ class Timeline:
         return round(math.fsum(length * clients for length, clients in shared) / total, 6) if total > 0 else 0.0
 
 
-def timeline(parts: Sequence[Segment]) -> Timeline:
-    """Each stage is cut into blocks of equal length; together about six, and one at least for each stage."""
+def timeline(parts: Sequence[Segment], *, whole_seconds: bool = False) -> Timeline:
+    """Each stage is cut into blocks of equal length; together about six, and one at least for each stage.
+
+    `whole_seconds`: of an engine whose times are known by the second. A shorter block would have the requests of a
+    second or none, so that there are fewer blocks, and they are cut between seconds.
+    """
     measured = tuple(part for part in parts if part.stage >= 0)
     total_s = measured[-1].end_s if measured else 0.0
     blocks: list[Block] = []
@@ -61,7 +65,11 @@ def timeline(parts: Sequence[Segment]) -> Timeline:
         mine = list(group)
         start_s, end_s = mine[0].start_s, mine[-1].end_s
         count = max(1, math.ceil(BLOCKS * (end_s - start_s) / total_s - 1e-9))
+        if whole_seconds:
+            count = min(count, max(int(end_s - start_s), 1))
         edges = [start_s + (end_s - start_s) * place / count for place in range(count + 1)]
+        if whole_seconds:
+            edges = [float(round(edge)) for edge in edges]
         blocks += [Block(left, right, stage) for left, right in pairwise(edges)]
     return Timeline(
         segments=measured,

@@ -96,7 +96,7 @@ def _load(load: LoadResult) -> str:
     parts += [f"{load.failed} failed"] if load.failed else []
     parts += [f"{load.dropped} dropped"] if load.dropped else []
     title = f"{one_line(load.name)} ({one_line(load.engine)}, {load.loop})"
-    return f"{title}: {', '.join([f'{load.sent:,} requests', *parts])}"
+    return f"{title}: {', '.join([_count(load.sent, 'request'), *parts])}"
 
 
 def _timings(capture: Capture) -> Table:
