@@ -92,6 +92,11 @@ class IndexDefinition:
         return tuple(key.column for key in self.keys if key.column is not None) + self.include
 
     @property
+    def holds(self) -> frozenset[str]:
+        """Its columns and expressions, whatever their order."""
+        return frozenset((*self.columns, *(key.expression for key in self.keys if key.expression is not None)))
+
+    @property
     def name(self) -> str:
         """`orders_customer_id_idx`; whatever is not plain adds a digest, so that different indexes differ."""
         words = [word for key in self.keys for word in _words(key)]

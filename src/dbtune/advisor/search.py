@@ -54,7 +54,7 @@ class Search:
         for self._states.is_thorough in (False, True):
             while True:
                 state = self._states.settled(state)
-                better = self._exchange(state)
+                better = self._exchange(self._widened(state))
                 if better.mask == state.mask or self._is_late():
                     break
                 state = better
@@ -186,6 +186,33 @@ class Search:
                 after = self._states.step(state, add=add)
                 state = min(state, after, key=lambda one: one.total)
         return state
+
+    def _widened(self, state: State) -> State:
+        """Each index exchanged for one with more columns, where that is better.
+
+        The planner is asked about all of these: no guess foresees what a column brings beside indexes with which no
+        plan has been seen yet.
+        """
+        enough = state.total * 1e-5
+        for bit in self._states.chosen(state.mask):
+            wider = [] if self._is_late() else self._wider(bit, self._pool & ~state.mask)
+            others = (self._states.step(state, add=1 << other, remove=1 << bit) for other in wider)
+            best = min(filter(self._states.fits, others), key=lambda one: (one.total, one.mask), default=state)
+            if best.total < state.total - enough:
+                state = best
+        return state
+
+    def _wider(self, bit: int, pool: Mask) -> list[int]:
+        """Candidates that begin with the same key and hold all that this one holds."""
+        candidate = self._states.prices.candidate
+        mine = candidate(bit)
+        place = (mine.schema, mine.table, mine.method, mine.where, mine.keys[0].text)
+        return [
+            other
+            for other in positions(pool)
+            if (one := candidate(other)).holds >= mine.holds
+            and (one.schema, one.table, one.method, one.where, one.keys[0].text) == place
+        ]
 
     def _removals(self, state: State) -> list[Mask]:
         """None, each index, and pairs of those that are missed least."""
