@@ -42,7 +42,8 @@ def _show_terminal(capture: Capture, screen: Screen) -> str:
 def _parts(capture: Capture) -> Iterator[RenderableType]:
     print_ = capture.fingerprint
     yield Text.assemble((one_line(capture.name), "bold"), f" of {one_line(capture.target)}")
-    yield Text(f"{capture.started_at:%Y-%m-%d %H:%M:%S %Z}, {format_duration(capture.duration_s)}")
+    lasted = f", {format_duration(capture.duration_s)}" if capture.duration_s else ""
+    yield Text(f"{capture.started_at:%Y-%m-%d %H:%M:%S %Z}{lasted}")
     extension = f", pg_stat_statements {one_line(print_.extension_version)}" if print_.extension_version else ""
     size = f", {format_size(print_.database_size_bytes)}" if print_.database_size_bytes else ""
     redis = f", {one_line(print_.redis)}" if print_.redis else ""
