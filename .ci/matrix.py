@@ -118,7 +118,8 @@ def attempt(job: Job, fetched: Future[Path]) -> str:
     result = run_tests(job, directory)
     lines = result.stdout.strip().splitlines() or ["no output"]
     passed = result.returncode == 0
-    shown = lines[-1] if passed else "\n".join(lines[-150:])
+    again = [line for line in lines if line.startswith("RERUN ")]
+    shown = "\n  ".join([lines[-1], *again]) if passed else "\n".join(lines[-150:])
     print(f"{job.title}: {'passed' if passed else 'FAILED'} in {time.monotonic() - start:.0f} s: {shown}", flush=True)
     return "passed" if passed else "failed"
 
