@@ -6,15 +6,15 @@ Needs a server with the data, primary keys and statistics, and the 22 queries, o
 
 For each budget `dbtune advise` is asked anew. Its indexes are then built in one transaction that is rolled back
 (superuser), and switched on budget by budget. `rel22` is the cost of all queries against that with primary keys only;
-`rel19` leaves out Q2, Q17 and Q20, which are nearly all of it. With `--run` the queries are also executed, without any
-index (at most 60 s each) and with those of the budget of 1 GB; `--before FILE` keeps the times without, which take
-minutes, for the next run. With `--measure` the advice at 1 GB is asked for once more, measured; nothing else is done.
+`rel19` leaves out Q2, Q17 and Q20, which are nearly all of it.
+
+With `--run` the queries are executed instead, by turns without any index (at most 60 s each) and with those for 1 GB;
+with `--measure` also with those of measured advice for 1 GB. It takes minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -35,7 +35,10 @@ GIGABYTE = 10**9
 # GB on disk: the most that rel22 * 1000 and rel19 may be, of the best published advisors with twice that budget.
 GOALS = {0.125: (1.89, 0.80), 0.25: (1.55, 0.70), 0.5: (1.32, 0.59), 1.0: (1.14, 0.55), None: (1.04, 0.50)}
 HEAVY = ("q02", "q17", "q20")
-LONGEST_S = 60
+LONGEST_S = 60.0
+TURNS = 3
+SLOWER = 1.1
+WITHOUT = "without"
 LONGEST_MEASURED_S = 10.0
 """With --measure: what takes longer without any index is not waited for."""
 
@@ -53,17 +56,16 @@ def main() -> int:
         print("advise_tpch: not run: give --dsn of a server with TPC-H, and --queries", file=sys.stderr)
         return 0
     queries = {path.stem: path.read_text().strip().rstrip(";") for path in sorted(options.queries.glob("q*.sql"))}
-    if options.measure:
-        _measure(options.dsn, queries)
-        return 0
-    asked = [_ask(options.dsn, queries, budget) for budget in GOALS]
-    with psycopg.connect(options.dsn) as session:
+    return _run(options.dsn, queries, measure=options.measure) if options.run else _table(options.dsn, queries)
+
+
+def _table(dsn: str, queries: dict[str, str]) -> int:
+    asked = [_ask(dsn, queries, budget) for budget in GOALS]
+    with psycopg.connect(dsn) as session:
         base = _costs(session, queries)
         built = _build(session, asked)
         ratios = [_line(session, queries, base, built, one) for one in asked]
         session.rollback()
-    if options.run:
-        _run(options.dsn, queries, next(one.advice for one in asked if one.budget == 1.0), options.before)
     low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
     what = "rel19 of the advice against that of the best published advisors, a pair for each budget"
     print(f"ratio {middle:.3f} (min {low:.3f}, max {high:.3f}) over {len(ratios)} pairs: {what}")
@@ -75,9 +77,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dsn")
     parser.add_argument("--queries", type=Path)
     parser.add_argument("--run", action="store_true")
-    parser.add_argument("--before", type=Path)
     parser.add_argument("--measure", action="store_true")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.run |= options.measure
+    return options
 
 
 def _ask(dsn: str, queries: dict[str, str], budget: float | None, *, measure: bool = False) -> Asked:
@@ -126,11 +129,7 @@ def _line(
     built: dict[str, int],
     one: Asked,
 ) -> float:
-    mine = [built[index.definition.ddl(name="")] for index in one.advice.recommendations]
-    session.execute(
-        "update pg_index set indisvalid = (indexrelid = any (%s::oid[])) where indexrelid = any (%s::oid[])",
-        (mine, list(built.values())),
-    )
+    mine = _switch(session, built, one)
     costs = _costs(session, queries)
     size = session.execute("select sum(pg_relation_size(oid)) from pg_class where oid = any (%s::oid[])", (mine,))
     on_disk = int((size.fetchone() or (0,))[0] or 0)
@@ -147,67 +146,71 @@ def _line(
     return rel19 / goal19
 
 
-def _run(dsn: str, queries: dict[str, str], advice: Advice, kept: Path | None) -> None:
-    with psycopg.connect(dsn, autocommit=True) as session:
-        session.execute(f"set statement_timeout = {LONGEST_S * 1000}")
-        if kept is not None and kept.exists():
-            before = json.loads(kept.read_text())
-        else:
-            before = _seconds(session, queries)
-            if kept is not None:
-                kept.write_text(json.dumps(before))
-        after = _with(session, queries, advice)
-    _compared("run", before, after)
+def _switch(session: psycopg.Connection[Any], built: dict[str, int], one: Asked | None) -> list[int]:
+    """On with the indexes of this advice, off with all others; the oids of the former."""
+    mine = [built[index.definition.ddl(name="")] for index in one.advice.recommendations] if one else []
+    session.execute(
+        "update pg_index set indisvalid = (indexrelid = any (%s::oid[])) where indexrelid = any (%s::oid[])",
+        (mine, list(built.values())),
+    )
+    return mine
 
 
-def _with(session: psycopg.Connection[Any], queries: dict[str, str], advice: Advice) -> dict[str, float]:
-    names = []
+def _run(dsn: str, queries: dict[str, str], *, measure: bool) -> int:
+    sets: dict[str, Asked | None] = {WITHOUT: None, "advised": _ask(dsn, queries, 1.0)}
+    if measure:
+        sets["measured"] = tried = _ask(dsn, queries, 1.0, measure=True)
+        _tell(tried)
+    with psycopg.connect(dsn) as session:
+        built = _build(session, [one for one in sets.values() if one])
+        session.execute(f"set statement_timeout = {LONGEST_S * 1000:.0f}")
+        session.prepare_threshold = None  # what was prepared would keep the plan of the set before
+        times = {query: _turns(session, query, text, sets, built) for query, text in queries.items()}
+        session.rollback()
+    for name in sets:
+        whole = sum(found[name] for found in times.values())
+        ended = sum(found[name] for found in times.values() if found[WITHOUT] < LONGEST_S)
+        slower = [query for query, found in times.items() if found[name] > found[WITHOUT] * SLOWER]
+        print(f"{name}: {whole:.1f} s, {ended:.1f} s of it what ends without too; slower: {slower or 'none'}")
+    return 0
+
+
+def _turns(
+    session: psycopg.Connection[Any], query: str, text: str, sets: dict[str, Asked | None], built: dict[str, int]
+) -> dict[str, float]:
+    """Median seconds with each set, by turns: whatever slows the machine for a while slows all of them.
+
+    What takes too long counts as the limit, and is not run again. The first run warms the memory.
+    """
+    turns: dict[str, list[float]] = {name: [] for name in sets}
+    for number in range(1 + TURNS):
+        for name, one in sets.items():
+            if LONGEST_S not in turns[name]:
+                _switch(session, built, one)
+                turns[name] = [*(turns[name] if number > 1 else []), _seconds(session, text)]
+    found = {
+        name: max(seconds) if LONGEST_S in seconds else statistics.median(seconds) for name, seconds in turns.items()
+    }
+    print(f"  {query}: " + ", ".join(f"{name} {seconds:.3f} s" for name, seconds in found.items()), flush=True)
+    return found
+
+
+def _seconds(session: psycopg.Connection[Any], text: str) -> float:
+    start = time.perf_counter()
     try:
-        session.execute("set statement_timeout = 0")
-        for number, index in enumerate(advice.recommendations):
-            names.append(f"advised_{number}")
-            session.execute(index.definition.ddl(name=names[-1]).encode())
-        session.execute(f"set statement_timeout = {LONGEST_S * 1000}")
-        return _seconds(session, queries)
-    finally:
-        session.execute("set statement_timeout = 0")
-        for name in names:
-            session.execute(f"drop index if exists {name}".encode())
+        with session.transaction():
+            session.execute(text.encode()).fetchall()
+    except psycopg.errors.QueryCanceled:
+        return LONGEST_S
+    return time.perf_counter() - start
 
 
-def _compared(what: str, before: dict[str, float], after: dict[str, float]) -> None:
-    for name, seconds in before.items():
-        print(f"  {name} {seconds:8.3f} s -> {after[name]:8.3f} s")
-    slower = [name for name in before if after[name] > before[name] * 1.1]
-    print(f"{what}: {sum(before.values()):.1f} s without, {sum(after.values()):.1f} s with; slower: {slower or 'none'}")
-
-
-def _measure(dsn: str, queries: dict[str, str]) -> None:
-    asked = _ask(dsn, queries, 1.0, measure=True)
+def _tell(asked: Asked) -> None:
     for one in asked.advice.recommendations:
         print(f"stays: {one.definition.ddl()}")
     for gone in asked.advice.rejected:
         print(f"goes: {gone.definition.ddl()}: {gone.reason}")
-    served = {each.query: each for one in asked.advice.recommendations for each in one.queries if each.after_s}
-    slower = [each.query[:40] for each in served.values() if (each.after_s or 0) > (each.before_s or 0) * 1.1]
-    print(f"{'; '.join(asked.advice.notes)}; of {len(served)} served slower: {slower or 'none'}; {asked.seconds:.0f} s")
-
-
-def _seconds(session: psycopg.Connection[Any], queries: dict[str, str]) -> dict[str, float]:
-    """The median of three; what takes too long counts as the limit, and is not run again."""
-    found = {}
-    for name, text in queries.items():
-        runs = []
-        for _ in range(3):
-            start = time.perf_counter()
-            try:
-                session.execute(text.encode()).fetchall()
-            except psycopg.errors.QueryCanceled:
-                runs = [float(LONGEST_S)]
-                break
-            runs.append(time.perf_counter() - start)
-        found[name] = statistics.median(runs)
-    return found
+    print(f"{'; '.join(asked.advice.notes)}; {asked.seconds:.0f} s")
 
 
 if __name__ == "__main__":

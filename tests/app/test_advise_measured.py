@@ -11,8 +11,8 @@ import pytest
 from dbtune.advisor.advice import Advice, Drop, Recommendation, Served
 from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.app import advise_timings
-from dbtune.app.advise_measured import SLOWER, measured
-from dbtune.app.advise_timings import Runnable
+from dbtune.app.advise_measured import measured
+from dbtune.app.advise_timings import NOTABLE, Runnable
 from dbtune.core.errors import Refused
 from dbtune.core.progress import silent
 
@@ -72,7 +72,7 @@ def test_what_slows_a_statement_is_left_out_and_what_helps_stays(jobs: str) -> N
     served = found.recommendations[0].queries[0]
     assert served.before_s is not None
     assert served.after_s is not None
-    assert served.after_s < served.before_s * SLOWER
+    assert served.after_s < served.before_s * NOTABLE
     assert any(note.startswith("measured:") for note in found.notes)
     assert _indexes(jobs) == before
 
@@ -87,7 +87,7 @@ def test_what_is_slow_without_its_index_is_cut_and_the_answer_says_so(
     assert served.is_cut
     assert served.before_s is not None
     assert served.after_s is not None
-    assert served.after_s * SLOWER < served.before_s
+    assert served.after_s * NOTABLE < served.before_s
     assert any("at least" in note for note in found.notes)
 
 

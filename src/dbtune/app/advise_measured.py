@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dbtune.advisor.advice import Advice, Drop, Recommendation, Rejected
-from dbtune.app.advise_timings import CLEAR, CLOSE, Runnable, Timed, Timings
+from dbtune.app.advise_timings import CLEAR, CLOSE, NOTABLE, Runnable, Timed, Timings
 from dbtune.core.errors import Refused
 from dbtune.core.progress import Progress
 from dbtune.core.units import format_duration
@@ -20,20 +20,13 @@ from dbtune.core.units import format_duration
 if TYPE_CHECKING:
     from dbtune.servers.postgres.trial import Name, Trial
 
-SLOWER = 1.10
-"""A statement that takes this much longer than before is harmed."""
-SUSPECT = 1.02
-"""One that seems to take this much longer is looked at more closely."""
-FASTER = 0.95
-"""An index without which none of its statements takes this much longer has not helped."""
+SUSPECT = 0.9
+"""A statement that seems to take this much of the time without indexes, or more, is looked at more closely."""
 NOISE_S = 0.002
 """Differences below this are not told from noise."""
-LONGEST = 0.5
-"""Deciding takes no longer than building and running everything, with and without, took: so many times."""
-_LEAST_S = 30.0
+LEAST_S = 30.0
+"""Deciding may take as long as building and running everything, with and without, took; and always so long."""
 _HARM = "it made a statement slower"
-
-_Times = dict[str, Timed]
 
 
 def measured(
@@ -102,7 +95,7 @@ class _Deadline:
 
     @classmethod
     def after(cls, spent_s: float) -> _Deadline:
-        return cls(time.monotonic() + max(LONGEST * spent_s, _LEAST_S))
+        return cls(time.monotonic() + max(spent_s, LEAST_S))
 
     @property
     def left_s(self) -> float:
@@ -217,7 +210,7 @@ class _Court:
                 continue
             rest = {other: reason for other, reason in self.gone.items() if other != name}
             now, with_it = (self.timings.under(self.before, gone) for gone in (self.gone, rest))
-            is_welcome = self._total(with_it) < self._total(now) * FASTER
+            is_welcome = self._total(with_it) * NOTABLE < self._total(now)
             if is_welcome and next(self._harmed(rest), None) is None:
                 self.gone = rest
                 self._given_back.add(name)
@@ -251,11 +244,11 @@ class _Court:
 
     @staticmethod
     def _is_slower(timed: Timed, than: Timed) -> bool:
-        return timed.seconds > than.seconds * SLOWER and timed.seconds - than.seconds > NOISE_S
+        return timed.seconds > than.seconds * NOTABLE and timed.seconds - than.seconds > NOISE_S
 
     @staticmethod
     def _is_as_fast(without: Timed, now: Timed) -> bool:
-        return without.seconds * FASTER <= now.seconds or without.seconds - now.seconds < NOISE_S / 2
+        return without.seconds <= now.seconds * NOTABLE or without.seconds - now.seconds < NOISE_S / 2
 
 
 def _sum(statements: Mapping[str, Runnable], before: Mapping[str, Timed], after: Mapping[str, Timed]) -> str:

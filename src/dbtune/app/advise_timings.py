@@ -21,6 +21,10 @@ CLEAR = 1.5
 """A first run that is so many times faster or slower than every other plan of its statement needs no second."""
 CLOSE = 0.85
 """A plan that takes at least this share of another's time is timed in turns with it."""
+NOTABLE = 1.05
+"""What takes this much longer is slower: half of the tenth that is promised, as times are off by as much."""
+MOST_TURNS = 7
+"""Of two plans whose turns disagree about that."""
 CUT = 3.0
 """A plan that takes so many times what another did is not run to its end."""
 _CUT_S = 1.0
@@ -123,7 +127,8 @@ class Timings:
     def paired(self, query: str, one: Collection[Name], other: Collection[Name]) -> tuple[Timed, Timed] | None:
         """Without these and without those indexes, in turns, so that both have seen the same weather.
 
-        Two turns that agree are enough. None where both plans are the same, or one takes too long to be run again.
+        Two turns that agree whether the other is slower are enough. None where both plans are the same, or one takes
+        too long to be run again.
         """
         plans = [self._planned(query, frozenset(gone)) for gone in (one, other)]
         if plans[0] is None or plans[1] is None or plans[0].shape == plans[1].shape:
@@ -131,7 +136,7 @@ class Timings:
         first, second = plans[0], plans[1]
         if (query, first.shape, second.shape) not in self._paired:
             text, turns = self.statements[query].text, list[tuple[float, float]]()
-            while len(turns) < RUNS and not _agree(turns):
+            while len(turns) < MOST_TURNS and not _agree(turns):
                 runs = [self.trial.time(text, gone) for gone in (one, other)]
                 if runs[0] is None or runs[1] is None:
                     return None
@@ -176,5 +181,4 @@ def _differ(one: float, other: float) -> bool:
 
 
 def _agree(turns: Sequence[tuple[float, float]]) -> bool:
-    """Whether two turns or more have found the same of both to be the faster."""
-    return len(turns) > 1 and len({one < other for one, other in turns}) == 1
+    return len(turns) > 1 and len({other > one * NOTABLE for one, other in turns}) == 1
