@@ -330,6 +330,7 @@ def test_a_replica_that_follows_is_in_order(redis_program: Path | None) -> None:
         port = redis.Redis.from_url(primary.url).connection_pool.connection_kwargs["port"]
         password = redis.Redis.from_url(primary.url).connection_pool.connection_kwargs["password"]
         with redis.Redis.from_url(follower.url) as replica, redis.Redis.from_url(primary.url) as leading:
+            leading.config_set("repl-diskless-sync-delay", 0)
             replica.config_set("masterauth", password)
             replica.replicaof("127.0.0.1", port)
             until(lambda: replica.info("replication")["master_link_status"] == "up", "it comes to that")

@@ -184,7 +184,8 @@ def test_a_cluster_is_looked_at_as_a_whole_from_any_of_its_nodes(dbtune: Any, fi
     assert document["keys"] == document["sampled"] == 301
     prefixes = {row["prefix"]: row["keys"] for row in document["prefixes"]}
     assert prefixes == {"rec:content:*:full": 300, "huge": 1}
-    assert [one["key"] for one in document["biggest_keys"]] == ["huge"]
+    assert document["biggest_keys"][0]["key"] == "huge"
+    assert len(document["biggest_keys"]) == 10
     assert document["ttl_histogram"][-1]["keys"] == 1
     nodes = document["nodes"]
     assert [node["target"] for node in nodes] == [f"127.0.0.1:{port}/0" for port in sorted(filled_cluster.ports)]
@@ -257,9 +258,8 @@ def test_the_primary_behind_a_sentinel_is_looked_at(dbtune: Any, redis_sentinel:
         "cache", "--redis", sentinel, "--watch", "--every", "200ms", "--format", "json", "--times", "150"
     )
     assert json.loads(process.stdout.readline())["hit_rate"] is None
-    redis_sentinel.client().execute_command("SENTINEL", "FAILOVER", redis_sentinel.service)  # type: ignore[no-untyped-call]
+    redis_sentinel.fail_over()
     with redis.Redis(port=redis_sentinel.replica) as new:
-        until(lambda: new.info("replication")["role"] == "master", "it takes over")
         until(lambda: any(row["name"] == "dbtune" for row in new.client_list()), "it is watched")
     process.terminate()
     assert dbtune.end(process).code == 0

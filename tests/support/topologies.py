@@ -26,6 +26,8 @@ from dbtune.servers.embedded.valkey import STOP, EmbeddedValkey, embedded_valkey
 
 SLOTS = 16384
 SERVICE = "mycache"
+# A Sentinel's own periods are for networks: it looks at a replica every 10 s and makes one of a former primary after 8.
+SENTINEL_PERIODS_MS = {"info-period": 500, "ping-period": 200, "ask-period": 200, "publish-period": 200}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,13 @@ class Sentinel:
         """Of the Sentinel itself."""
         return redis.Redis(port=self.port, decode_responses=True)
 
+    def fail_over(self) -> None:
+        """Returns once the Sentinel says that the replica is the primary."""
+        with self.client() as client:
+            # It refuses while what it knows of the replica is old.
+            until(lambda: client.sentinel_failover(self.service), "it fails over", passing=(redis.ResponseError,))
+            until(lambda: client.sentinel_masters()[self.service]["port"] == self.replica, "the replica takes over")
+
 
 @dataclass(frozen=True, slots=True)
 class Secured:
@@ -74,7 +83,9 @@ class Secured:
 def plain_server(program: Path | None = None, **settings: str) -> Iterator[tuple[EmbeddedValkey, int]]:
     """One server without a password on a port of the loopback; `a_b` names the setting `a-b`."""
     port = free_port()
-    wanted = {"port": str(port), "requirepass": ""} | {name.replace("_", "-"): text for name, text in settings.items()}
+    # A replica is not kept waiting for others that might want the same copy.
+    wanted = {"port": str(port), "requirepass": "", "repl-diskless-sync-delay": "0"}
+    wanted |= {name.replace("_", "-"): text for name, text in settings.items()}
     with embedded_valkey(wanted, program=program, tcp=True) as server:
         yield server, port
 
@@ -115,6 +126,8 @@ def sentinel(program: Path | None = None) -> Iterator[Sentinel]:
         with _watcher(program, port, primary):
             made = Sentinel(primary, replica, port)
             with made.client() as client:
+                for name, period_ms in SENTINEL_PERIODS_MS.items():
+                    client.execute_command("SENTINEL", "DEBUG", name, period_ms)
                 until(functools.partial(_may_fail_over, client), "the Sentinel would promote the replica")
             yield made
 

@@ -138,8 +138,7 @@ def test_a_primary_that_a_sentinel_names_is_filled_and_after_a_failover_the_new_
         def fail_over(_: int) -> None:
             if not sent.is_set():
                 sent.set()
-                with redis_sentinel.client() as sentinel:
-                    sentinel.execute_command("SENTINEL", "FAILOVER", redis_sentinel.service)
+                redis_sentinel.fail_over()
                 with redis.Redis(port=redis_sentinel.primary) as old:
                     while old.info("replication")["role"] != "slave":
                         pass
