@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import subprocess
@@ -16,8 +17,10 @@ import pytest
 import redis
 import yaml
 from psycopg import conninfo, sql
+from topologies import SLOTS, Cluster
 
 from dbtune.app.rulebook import look_up
+from dbtune.cache.slots import slot
 from dbtune.checks.check import checks
 from dbtune.render.audits import RENDERERS
 
@@ -184,11 +187,42 @@ def test_redis_alone_can_be_audited(cache_url: str) -> None:
     ]
 
 
+def test_every_primary_of_a_cluster_is_looked_at_and_what_is_so_on_one_only_is_said_of_it(
+    redis_cluster: Cluster,
+) -> None:
+    odd = redis_cluster.ports[2]
+    huge = next(f"huge:{number}" for number in range(100) if slot(b"huge:%d" % number) > SLOTS * 3 // 4)
+    with contextlib.ExitStack() as stack:
+        nodes = [stack.enter_context(redis.Redis(port=port)) for port in redis_cluster.ports]
+        nodes[2].set(huge, "z" * 300_000)
+        for node, port in zip(nodes, redis_cluster.ports, strict=True):
+            node.config_set("maxmemory", 0 if port == odd else 1 << 30)
+        document = audited("--redis", redis_cluster.url, "--only", "RD001,RD008")
+        for node in nodes:
+            node.config_set("maxmemory", 0)
+        together = audited("--redis", redis_cluster.url, "--only", "RD001")
+    found = {finding["code"]: finding["object"] for finding in document["findings"]}
+    assert found == {"RD001": f"127.0.0.1:{odd}/0", "RD008": huge}
+    assert document["skipped"] == []
+    (unbounded,) = together["findings"]
+    assert unbounded["object"] == together["target"]
+    one_node = audited("--redis", f"unix://{redis_cluster.nodes[0].directory}/valkey.sock", "--only", "RD001")
+    assert unbounded["fix"] == one_node["findings"][0]["fix"], "it is set on each node"
+
+
+def test_a_cluster_behind_a_socket_is_looked_at_as_far_as_that_leads(redis_cluster: Cluster) -> None:
+    document = audited("--redis", f"unix://{redis_cluster.nodes[0].directory}/valkey.sock", "--only", "RD001")
+    assert [finding["code"] for finding in document["findings"]] == ["RD001"]
+    (left_out,) = document["skipped"]
+    assert left_out["check"] == "node"
+    assert "whose other nodes no socket leads to" in left_out["reason"]
+
+
 def test_what_the_audit_left_in_the_counters_is_told(cache_url: str) -> None:
     with redis.Redis.from_url(cache_url) as client:
         client.set("a", "1", ex=1000)
     assert audited("--redis", cache_url, "--only", "RD006")["notes"] == [
-        "sampling Redis moved keyspace_hits and keyspace_misses by 1, after the window"
+        "sampling Redis moved keyspace_hits and keyspace_misses by 3, after the window"
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dbtune.app.streams import is_stream
 from dbtune.cli.options import parse_tags, parse_vars
 from dbtune.cli.output import Destination, choose
 from dbtune.core.errors import Misused
@@ -68,6 +69,26 @@ def test_a_pipe_may_be_the_file() -> None:
     os.close(writing)
     with os.fdopen(reading) as end:
         assert end.read() == "{}\n"
+
+
+def test_a_file_that_is_open_already_keeps_what_was_written_to_it(tmp_path: Path) -> None:
+    place = tmp_path / "r.json"
+    with place.open("w") as file:
+        print("before", file=file, flush=True)
+        Destination("json", Path(f"/dev/fd/{file.fileno()}")).deliver("{}")
+    assert place.read_text() == "before\n{}\n"
+    assert is_stream(Path("/dev/stdout"))
+    assert not is_stream(place)
+
+
+def test_of_a_link_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    place, link = tmp_path / "there.json", tmp_path / "link.json"
+    place.write_text("old")
+    link.symlink_to(place)
+    Destination("json", link).deliver("{}")
+    assert link.is_symlink()
+    assert place.read_text() == "{}\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.json", "there.json"]
 
 
 def test_a_terminal_that_knows_no_unicode_still_gets_its_result() -> None:

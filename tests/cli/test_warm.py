@@ -61,6 +61,29 @@ def test_a_failure_is_said_to_cron_with_what_to_do(shop: Any) -> None:
     assert 'relation "nowhere" does not exist' in answer.out
 
 
+def test_whoever_asks_for_a_form_gets_it_also_in_a_pipe(shop: Any) -> None:
+    path = shop.playbook(book(step()))
+    assert "2,000 keys written" in shop.run("warm", path, "--format", "terminal").out
+    assert "2,000 keys written" in shop.run("warm", path, "--verbose").out
+
+
+@pytest.mark.parametrize(("form", "name"), [("markdown", r"Warm \<i\>\|\{id\}"), ("html", "Warm &lt;i&gt;|{id}")])
+def test_a_run_is_shown_as_a_page_with_harmless_names(form: str, name: str, shop: Any) -> None:
+    broken = step("select id from nowhere", key="other:{id}").replace("id: items", "id: broken")
+    answer = shop.run("warm", shop.playbook(book(step(key="<i>|{id}"), broken)), "--format", form)
+    assert answer.code == 3
+    assert name in answer.out
+    assert "1 of 2 steps failed; 2,000 keys written" in answer.out
+    assert "nowhere" in answer.out
+
+
+def test_a_column_that_the_query_lacks_is_named_before_anything_is_written(shop: Any, client: redis.Redis) -> None:
+    answer = shop.json("warm", shop.playbook(book(step(key="item:{idd}"))))
+    assert answer.code == 3
+    assert answer.errors.startswith('the query has no column "idd" (')
+    assert client.dbsize() == 0
+
+
 def test_a_dry_run_tells_what_is_due_and_writes_nothing(shop: Any, client: redis.Redis) -> None:
     answer = shop.json("warm", shop.playbook(book(step())), "--dry-run")
     assert answer.document["dry_run"] is True

@@ -71,7 +71,7 @@ def test_a_query_that_cannot_be_planned_blocks_with_the_servers_reason_and_hint(
     warm = step()
     plan = warm.plan(facts(warm, None, Failed("column q.idd does not exist", hint='Perhaps you meant "q.id".')))
     assert plan.status == "blocked"
-    assert plan.reason == 'column q.idd does not exist (Perhaps you meant "q.id".)'
+    assert plan.reason == 'the query has no column "idd" (Perhaps you meant "id".)'
 
 
 def test_without_redis_nothing_is_asked_and_the_step_is_blocked() -> None:

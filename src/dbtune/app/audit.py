@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dbtune.app.aside import Aside
-from dbtune.app.audit_cache import traces, watched
+from dbtune.app.audit_cache import judged_caches, traces, watched
 from dbtune.app.targets import OpenTargets
 from dbtune.checks.check import SLOW_S, Audited, Check, checks
 from dbtune.checks.statement_totals import StatementTotals
@@ -69,14 +69,15 @@ def audit(targets: OpenTargets, wish: Wish, progress: Progress) -> AuditReport:
     chosen = wish.chosen()
     with watched(targets.redis, chosen, wish.window_s) as finish:
         server, rows = _ask_postgres(targets.postgres, chosen, wish, progress)
-        rows = {**rows, **finish(progress)}
-    findings, skipped = _judge_all(chosen, rows, server)
+        cache = finish(progress)
+        rows = {**rows, **cache.rows}
+    findings, skipped = _judge_all(chosen, rows, server, _cache_of(targets))
     return AuditReport(
         target=_describe(targets),
         started_at=started_at,
         duration_s=time.monotonic() - clock,
         findings=tuple(sorted(findings, key=_worst_first)),
-        skipped=tuple(skipped),
+        skipped=(*cache.away, *skipped),
         examined=tuple(check.code for check in chosen if check.code not in {one.check for one in skipped}),
         notes=traces(rows),
     )
@@ -89,10 +90,17 @@ def _describe(targets: OpenTargets) -> str:
 
         names.append(describe_target(targets.postgres))
     if targets.redis is not None:
-        from dbtune.servers.redis.errors import describe_target as describe_cache
-
-        names.append(describe_cache(targets.redis))
+        names.append(_cache_of(targets))
     return " and ".join(names)
+
+
+def _cache_of(targets: OpenTargets) -> str:
+    """What findings about the whole cache call it."""
+    if targets.redis is None:
+        return ""
+    from dbtune.servers.redis.errors import describe_target
+
+    return describe_target(targets.redis)
 
 
 def _ask_postgres(dsn: str | None, chosen: Sequence[Check], wish: Wish, progress: Progress) -> tuple[Audited, Rows]:
@@ -217,7 +225,9 @@ def _watch_statements(statements: _Statements, chosen: Sequence[Check], wish: Wi
     return {(check.query, check.row): answer for check in watching}
 
 
-def _judge_all(chosen: Sequence[Check], rows: Rows, server: Audited) -> tuple[list[Finding], list[Unexamined]]:
+def _judge_all(
+    chosen: Sequence[Check], rows: Rows, server: Audited, cache: str = ""
+) -> tuple[list[Finding], list[Unexamined]]:
     findings: list[Finding] = []
     skipped: list[Unexamined] = []
     for check in chosen:
@@ -227,7 +237,9 @@ def _judge_all(chosen: Sequence[Check], rows: Rows, server: Audited) -> tuple[li
         elif isinstance(answer, DbtuneError):
             skipped.append(Unexamined(check.code, answer.message, answer.hint))
         else:
-            for verdict in check.judge(answer, server):
+            is_cache = check.source == "redis"
+            found = judged_caches(check, cache, answer, server) if is_cache else check.judge(answer, server)
+            for verdict in found:
                 (findings if isinstance(verdict, Finding) else skipped).append(verdict)  # type: ignore[arg-type]
     return findings, skipped
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dbtune.app.cache_cluster import joined, judged, watched_together
+from dbtune.app.cache_cluster import joined, judged, those_that_answer, watched_together
 from dbtune.checks.cache_survey import CacheSurvey, Info, Sample, Unseen, Window
 from dbtune.checks.check import Audited, checks
 from dbtune.core.cache_report import (
@@ -23,7 +23,6 @@ from dbtune.core.cache_report import (
     histogram,
     percentile,
 )
-from dbtune.core.errors import Unreachable
 from dbtune.core.findings import SEVERITIES, Finding, Unexamined
 from dbtune.core.progress import Progress
 from dbtune.servers.redis.watching import Histogram, Watch, added, between, counters, watched
@@ -46,7 +45,7 @@ class Seen:
     """One server after the window. `commands` are others', `times` those of the window."""
 
     survey: CacheSurvey
-    commands: float
+    commands: int
     times: Mapping[str, Histogram] | Unseen
     watch: Watch
 
@@ -89,19 +88,10 @@ def look_at_cache(url: str, look: Look, progress: Progress) -> CacheReport:
     )
 
 
-def _seen(urls: Sequence[str], look: Look, progress: Progress) -> tuple[list[Seen], list[Unexamined]]:
+def _seen(urls: Sequence[str], look: Look, progress: Progress) -> tuple[list[Seen], tuple[Unexamined, ...]]:
     """Every server that answers, watched in one window; of a cluster also which do not."""
-    away: list[Unexamined] = []
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(urls), "dbtune-cache") as pool:
-        opened: list[_Opened] = []
-        for url in urls:
-            try:
-                opened.append(_Opened(url, look, stack))
-            except Unreachable as error:
-                away.append(Unexamined("node", error.message, error.hint))
-                failure = error
-        if not opened:
-            raise failure
+        opened, away = those_that_answer(urls, lambda url: _Opened(url, look, stack))
         begun = time.monotonic()
         for one in opened:
             one.begin()
@@ -152,25 +142,26 @@ def _wait(seconds: float, progress: Progress) -> None:
         time.sleep(min(left_s, 0.25))
 
 
-def commands_of(info: Mapping[str, object]) -> float:
+def commands_of(info: Mapping[str, object]) -> int:
     """All that the server was ever sent, ours among them."""
     found = info.get("total_commands_processed", 0)
-    return float(found) if isinstance(found, int | float) else 0.0
+    return int(found) if isinstance(found, int | float) else 0
 
 
-def _traffic(window: Window | Unseen, commands: float) -> Traffic | None:
+def _traffic(window: Window | Unseen, commands: int) -> Traffic | None:
     if isinstance(window, Unseen):
         return None
-    return Traffic(window.seconds, window.hits, window.misses, window.evicted, window.expired, max(0.0, commands))
+    counts = (window.hits, window.misses, window.evicted, window.expired, max(0, commands))
+    return Traffic(window.seconds, *map(round, counts))
 
 
 def memory_of(info: Info | Unseen) -> Memory | None:
     if isinstance(info, Unseen) or "used_memory" not in info.values:
         return None
     return Memory(
-        used_bytes=info.number("used_memory"),
-        peak_bytes=info.number("used_memory_peak"),
-        limit_bytes=info.number("maxmemory"),
+        used_bytes=round(info.number("used_memory")),
+        peak_bytes=round(info.number("used_memory_peak")),
+        limit_bytes=round(info.number("maxmemory")),
         policy=info.text("maxmemory_policy"),
         fragmentation=info.number("mem_fragmentation_ratio") or None,
     )

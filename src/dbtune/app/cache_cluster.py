@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from dbtune.checks.cache_survey import CacheSurvey, Info, Sample, Unseen, Window
 from dbtune.core.cache_report import Traffic
-from dbtune.core.findings import Finding, Unexamined
+from dbtune.core.errors import TargetError
+from dbtune.core.findings import Finding, Fix, Unexamined
 from dbtune.core.namespaces import namespaces
 from dbtune.servers.redis.sampling import MOST_BIG
 from dbtune.servers.redis.watching import Watch
@@ -22,7 +23,24 @@ ADDED = frozenset(
 LIMITS = ("maxmemory", "maxclients")
 
 Part = TypeVar("Part")
+Asked = TypeVar("Asked")
 Verdicts = Sequence[Finding | Unexamined]
+
+
+def those_that_answer(
+    nodes: Sequence[Asked], ask: Callable[[Asked], Part]
+) -> tuple[list[Part], tuple[Unexamined, ...]]:
+    """What each of them gave, and which did not answer. Raises TargetError when none of them did."""
+    found: list[Part] = []
+    errors: list[TargetError] = []
+    for node in nodes:
+        try:
+            found.append(ask(node))
+        except TargetError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    return found, tuple(Unexamined("node", error.message, error.hint) for error in errors)
 
 
 def joined(target: str, surveys: Sequence[CacheSurvey]) -> CacheSurvey:
@@ -53,9 +71,16 @@ def judged(whole: CacheSurvey, nodes: Sequence[CacheSurvey], judge: Callable[[Ca
     of_whole = {one.code for one in found if isinstance(one, Finding) and one.object == whole.target}
     of_nodes = [one for target, rows in alone.items() for one in _about(rows, target)]
     counts = Counter(one.code for one in of_nodes)
-    in_part = {code for code, count in counts.items() if code not in of_whole or count < len(nodes)}
+    in_part = {
+        code
+        for code, count in counts.items()
+        if code not in of_whole or count < len(nodes) or len({str(fix) for fix in _fixes(of_nodes, code)}) > 1
+    }
+    # What is set is set on each node: sums of all of them are no sizes for one.
     kept = [
-        one for one in found if isinstance(one, Unexamined) or one.object != whole.target or one.code not in in_part
+        replace(one, fix=next(_fixes(of_nodes, one.code), one.fix)) if isinstance(one, Finding) else one
+        for one in found
+        if isinstance(one, Unexamined) or one.object != whole.target or one.code not in in_part
     ]
     return [*kept, *(one for one in of_nodes if one.code in in_part), *_partly_unseen(found, alone)]
 
@@ -69,6 +94,10 @@ def watched_together(watches: Sequence[Watch]) -> Watch:
     if all(watch.unseen for watch in watches):
         whole.unseen = watches[0].unseen
     return whole
+
+
+def _fixes(findings: Sequence[Finding], code: str) -> Iterator[Fix | None]:
+    return (one.fix for one in findings if one.code == code)
 
 
 def _about(rows: Verdicts, target: str) -> Iterator[Finding]:

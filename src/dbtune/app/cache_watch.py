@@ -146,8 +146,8 @@ def _moved(before: _Reading | None, now: _Reading) -> _Moved:
     if before.info.text("run_id") != now.info.text("run_id") or min(moved) < 0:
         return _Moved(now, note="the server restarted, or its counters were reset")
     count = commands_of(now.info.values) - commands_of(before.info.values) - (now.own - before.own)
-    hits, misses, evicted, expired = moved
-    traffic = Traffic(now.at - before.at, hits, misses, evicted, expired, max(0.0, count))
+    hits, misses, evicted, expired = map(round, moved)
+    traffic = Traffic(now.at - before.at, hits, misses, evicted, expired, max(0, count))
     return _Moved(now, traffic, between(before.times, now.times))
 
 

@@ -13,6 +13,7 @@ from dbtune.advisor.narrowing import only_named
 from dbtune.advisor.source import Source
 from dbtune.advisor.source_file import MOST_BYTES, from_bytes, to_bytes
 from dbtune.advisor.source_report import DumpReport
+from dbtune.app.streams import is_stream
 from dbtune.core.errors import Misused, Refused
 from dbtune.core.progress import Progress, silent
 
@@ -84,6 +85,10 @@ def _write(path: Path, content: bytes) -> None:
     """Beside the file and renamed: nobody ever reads half of it. Values of columns may be in it: for its owner only."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        if is_stream(path):
+            with path.open("ab") as stream:
+                stream.write(content)
+            return
         beside.touch(mode=0o600)
         beside.write_bytes(content)
         beside.replace(path)

@@ -24,7 +24,12 @@ Postgres = Annotated[
 ]
 Redis = Annotated[
     str | None,
-    typer.Option("--redis", metavar="URL", help="The Redis or Valkey server. Otherwise REDIS_URL."),
+    typer.Option(
+        "--redis",
+        metavar="URL",
+        help="The Redis or Valkey server: redis://, rediss://, unix://, cluster:// or sentinel://HOST/SERVICE."
+        " Otherwise REDIS_URL.",
+    ),
 ]
 Embedded = Annotated[bool, typer.Option("--embedded", help="Start private servers and use those.")]
 

@@ -97,22 +97,25 @@ def _summarize(text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write beside the file and rename, so that nobody ever reads half of it."""
-    if path.exists() and not path.is_file():
-        # /dev/stderr, a named pipe: nothing to replace.
-        _write(path, path, text)
+    """Write beside the file and rename, so that nobody ever reads half of it; of a link, what it leads to."""
+    from dbtune.app.streams import is_stream
+
+    if is_stream(path):
+        # There is nothing to replace, and what was written to it before stays.
+        _write(path, path, text, "a")
         return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    target = path.resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         _write(path, beside, text)
-        beside.replace(path)
+        beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _write(path: Path, place: Path, text: str) -> None:
+def _write(path: Path, place: Path, text: str, mode: str = "w") -> None:
     try:
-        with place.open("w", encoding="utf-8") as file:
+        with place.open(mode, encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise Misused(f"--output {path} cannot be written: {error.strerror}", hint="name another file") from error

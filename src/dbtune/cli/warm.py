@@ -76,7 +76,8 @@ def warm(
     A step with `every` is due when that is over, one without it always. What was written is never older than the
     query's snapshot, and expires counted from it. Killed at any moment, the next run goes on where this one stopped.
     Two runs never warm the same step (exit code 5). It backs off while the server's latency is doubled, stops when
-    the server evicts keys, and prints nothing when all went well and standard output is no terminal.
+    the server evicts keys, and prints nothing when all went well, unless on a terminal or asked to (--format,
+    --output, --verbose).
 
     Example:
       dbtune warm playbooks/warm-cache.yml --postgres postgresql://me@db/app --redis redis://cache
@@ -121,17 +122,19 @@ def warm(
         say(transition, quiet=quiet)
     if not dry_run:
         _measure(report, metrics_file, pushgateway)
-    if report.exit_code or destination.format != "terminal" or output is not None or sys.stdout.isatty() or dry_run:
+    asked_for = output_format is not None or output is not None or verbose or dry_run
+    if report.exit_code or asked_for or sys.stdout.isatty():
         destination.write(report, RENDERERS)
     return report.exit_code
 
 
 def _check_metrics(path: Path | None) -> None:
+    from dbtune.app.streams import is_stream
     from dbtune.core.errors import Misused
 
     if path is None:
         return
-    if (path.exists() and not path.is_file()) or not path.absolute().parent.is_dir():
+    if is_stream(path) or not path.absolute().parent.is_dir():
         problem = "is no file" if path.exists() else "lies in a directory that does not exist"
         raise Misused(f"--metrics-file {path} {problem}", hint="name a file in a directory that exists")
 

@@ -17,11 +17,11 @@ class Traffic:
     """How counters moved within `seconds`, without our own commands."""
 
     seconds: float
-    hits: float
-    misses: float
-    evicted: float
-    expired: float
-    commands: float
+    hits: int
+    misses: int
+    evicted: int
+    expired: int
+    commands: int
 
     @property
     def hit_rate(self) -> float | None:
@@ -37,9 +37,9 @@ class Traffic:
 class Memory:
     """In bytes; `limit_bytes` 0: none. `fragmentation` is resident per used memory, None where it is not told."""
 
-    used_bytes: float
-    peak_bytes: float
-    limit_bytes: float
+    used_bytes: int
+    peak_bytes: int
+    limit_bytes: int
     policy: str
     fragmentation: float | None
 

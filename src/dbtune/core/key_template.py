@@ -50,7 +50,10 @@ class KeyTemplate:
                 pieces.append(Piece(match["literal"]))
                 continue
             if not _COLUMN.fullmatch(match["name"]):
-                raise ValueError(f"{text!r} needs the name of a column between its braces, not {match['name']!r}")
+                raise ValueError(
+                    f"{text!r} needs the name of a column between its braces, not {match['name']!r}:"
+                    " letters, digits and _; select others AS such a name"
+                )
             pieces.append(Piece(match["name"], is_column=True))
             pattern += b"%b"
         columns = tuple(piece.text for piece in pieces if piece.is_column)

@@ -51,6 +51,8 @@ def parse_share(text: str | float) -> float:
 
 def format_duration(seconds: float) -> str:
     """A duration with three significant digits and the unit that suits it: `"3.12ms"`, `"1.50s"`, `"2m05s"`."""
+    if seconds == 0:
+        return "0s"
     if seconds < 0:
         return "-" + format_duration(-seconds)
     if seconds >= 3600:

@@ -43,16 +43,21 @@ class Warmed:
         if self.is_empty:
             notes.append("the query returned no rows")
         if self.skipped > self.expired:
-            notes.append(f"{self.skipped - self.expired:,} rows were skipped: NULL in the key or in the value")
+            notes.append(f"{_were(self.skipped - self.expired, 'row')} skipped: NULL in the key or in the value")
         if self.expired:
-            notes.append(f"{self.expired:,} rows were skipped: their ttl is zero or less")
+            notes.append(f"{_were(self.expired, 'row')} skipped: a ttl of zero or less")
         if self.kept:
-            notes.append(f"{self.kept:,} keys were left as they are, as the mode wants it")
+            notes.append(f"{_were(self.kept, 'key')} left alone, as the mode wants it")
         if self.duplicates:
-            notes.append(f"{self.duplicates:,} rows had the key of another row: the last one counts")
+            rows = "1 row" if self.duplicates == 1 else f"{self.duplicates:,} rows"
+            notes.append(f"{rows} had the key of another row: the last one counts")
         if self.resumed:
-            notes.append(f"{self.resumed:,} rows had been written by a run that was cut short: this one went on there")
+            notes.append(f"{_were(self.resumed, 'row')} written by a run that was cut short: this one went on there")
         return tuple(notes)
+
+
+def _were(count: int, what: str) -> str:
+    return f"1 {what} was" if count == 1 else f"{count:,} {what}s were"
 
 
 class WarmStopped(ChangeFailed):

@@ -37,9 +37,11 @@ def facts(report: CacheReport) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     if report.traffic is not None:
         traffic = report.traffic
-        rate = "no look-ups" if traffic.hit_rate is None else f"{traffic.hit_rate:.1%}"
+        asked = (
+            f"{traffic.hit_rate:.1%} of {traffic.hits + traffic.misses:,.0f}" if traffic.hit_rate is not None else ""
+        )
         found += [
-            ("hit rate", f"{rate} of {traffic.hits + traffic.misses:,.0f} in {format_duration(traffic.seconds)}"),
+            ("hit rate", f"{asked or 'no look-ups'} in {format_duration(traffic.seconds)}"),
             ("commands", f"{traffic.ops_per_s:,.0f} a second"),
             ("evicted", f"{traffic.evicted:,.0f}"),
             ("expired", f"{traffic.expired:,.0f}"),

@@ -9,7 +9,7 @@ from dbtune.core.invalidation import InvalidationReport, Removal
 from dbtune.core.reports import envelope
 from dbtune.core.units import format_duration, format_size
 from dbtune.render.document import to_json
-from dbtune.render.text import markdown, one_line
+from dbtune.render.text import capitalized, markdown, one_line
 
 HEADINGS = ("what", "keys", "memory", "gone already", "failed", "took")
 
@@ -51,14 +51,17 @@ def details(report: InvalidationReport) -> list[tuple[str, str]]:
         if report.dry_run and step.sample:
             found.append((one_line(step.name), f"such as {', '.join(map(one_line, step.sample))}"))
         found += [(one_line(step.name), one_line(note)) for note in step.notes]
-        found += _errors(step)
-    return found
+    return found + _errors(report)
 
 
-def _errors(step: Removal) -> list[tuple[str, str]]:
-    if not step.error:
-        return []
-    return [(one_line(step.name), one_line(f"{step.error} ({step.hint})" if step.hint else step.error))]
+def _errors(report: InvalidationReport) -> list[tuple[str, str]]:
+    """What went wrong, once, with all that it befell."""
+    befallen: dict[str, list[str]] = {}
+    for step in report.steps:
+        if step.error:
+            told = one_line(f"{step.error} ({step.hint})" if step.hint else step.error)
+            befallen.setdefault(told, []).append(one_line(step.name))
+    return [(", ".join(names), told) for told, names in befallen.items()]
 
 
 def render_terminal(report: InvalidationReport, screen: Screen) -> str:
@@ -85,7 +88,7 @@ def as_line(report: InvalidationReport, *, as_json: bool = False) -> str:
 
         return json.dumps(json.loads(render_json(report, Screen())))
     events = "; ".join(report.events[:5]) + (f" and {len(report.events) - 5:,} more" if len(report.events) > 5 else "")
-    errors = "".join(f" {name}: {text}" for step in report.steps for name, text in _errors(step))
+    errors = "".join(f" {name}: {text}" for name, text in _errors(report))
     return one_line(f"{report.started_at:%H:%M:%S} {events}: {summary(report)}{errors}")
 
 
@@ -119,7 +122,7 @@ def _step(step: Removal) -> dict[str, Any]:
 
 
 def render_markdown(report: InvalidationReport, screen: Screen) -> str:  # noqa: ARG001
-    lines = [f"# {markdown(title(report).capitalize())}", "", markdown(summary(report)), ""]
+    lines = [f"# {markdown(capitalized(title(report)))}", "", markdown(summary(report)), ""]
     lines += [f"| {' | '.join(HEADINGS)} |", f"|---{'|---:' * (len(HEADINGS) - 1)}|"]
     lines += [f"| {' | '.join(map(markdown, row(step)))} |" for step in report.steps]
     lines += [line for name, text in details(report) for line in ("", f"- {markdown(name)}: {markdown(text)}")]
@@ -130,9 +133,10 @@ def render_html(report: InvalidationReport, screen: Screen) -> str:  # noqa: ARG
     from dbtune.render.page import render_page
 
     return render_page(
-        "invalidation.html",
+        "ledger.html",
         made_at=report.started_at,
         heading=title(report),
+        caption="What was stale",
         summary=summary(report),
         tone="bad" if report.exit_code else "good",
         headings=HEADINGS,

@@ -26,6 +26,11 @@ def one_line(text: str) -> str:
     return " ".join(plain(text).split())
 
 
+def capitalized(text: str) -> str:
+    """The first letter only: names that follow stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def markdown(text: str) -> str:
     """One line that Markdown shows as it stands, also in a table's cell: no markup, no HTML, no link, no mention."""
     return re.sub(r"([\\`*_{}\[\]<>#!|~&@$])", r"\\\1", one_line(text))

@@ -9,7 +9,7 @@ from dbtune.core.formats import Renderers, Screen
 from dbtune.core.reports import envelope
 from dbtune.core.units import format_duration, format_size
 from dbtune.core.warm_report import WarmedStep, WarmReport
-from dbtune.render.text import one_line
+from dbtune.render.text import capitalized, markdown, one_line
 
 
 def _json(report: WarmReport, screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
@@ -49,7 +49,7 @@ def _step(step: WarmedStep) -> dict[str, Any]:
     }
 
 
-_HEADS = ("step", "keys", "size", "skipped", "failed", "time", "keys/s", "")
+_HEADS = ("step", "keys", "size", "skipped", "failed", "time", "keys/s", "status")
 
 
 def _cells(step: WarmedStep) -> tuple[str, ...]:
@@ -57,6 +57,8 @@ def _cells(step: WarmedStep) -> tuple[str, ...]:
         return (step.name, f"~{step.keys:,}", "", "", "", "", "", "due")
     if step.status == "not_due":
         return (step.name, "", "", "", "", "", "", "not due")
+    if not step.attempts:
+        return (step.name, "", "", "", "", "", "", step.status.replace("_", " "))
     return (
         step.name,
         f"{step.keys:,}",
@@ -64,20 +66,26 @@ def _cells(step: WarmedStep) -> tuple[str, ...]:
         f"{step.skipped:,}" if step.skipped else "",
         f"{step.failed:,}" if step.failed else "",
         format_duration(step.duration_s),
-        f"{step.keys_per_s:,.0f}",
+        f"{step.keys_per_s:,.0f}" if step.keys else "",
         step.status.replace("_", " "),
     )
 
 
-def _said(step: WarmedStep) -> Iterator[str]:
+def _rows(report: WarmReport) -> list[tuple[str, ...]]:
+    return [_cells(step) for step in report.steps]
+
+
+def _words(step: WarmedStep) -> Iterator[str]:
+    """What a person should know of the step beside its figures."""
     if step.error is not None:
-        yield f"{step.name}: {step.error}"
-    if step.hint is not None:
-        yield f"hint: {step.hint}"
+        yield f"{step.error} ({step.hint})" if step.hint is not None else step.error
     if step.status == "not_due" and step.reason is not None:
-        yield f"{step.name}: {step.reason}"
-    for note in step.notes:
-        yield f"{step.name}: {note}"
+        yield step.reason
+    yield from step.notes
+
+
+def _said(step: WarmedStep) -> Iterator[str]:
+    return (f"{step.name}: {text}" for text in _words(step))
 
 
 def _head(report: WarmReport) -> str:
@@ -90,7 +98,9 @@ def _foot(report: WarmReport) -> str:
     circuit = f"; the circuit is {report.circuit}" if report.circuit != "closed" else ""
     if report.dry_run:
         return f"about {keys:,} keys would be written{circuit}"
-    return f"{keys:,} keys written, {failed:,} failed, in {format_duration(report.duration_s)}{circuit}"
+    bad = sum(step.status == "failed" for step in report.steps)
+    steps = f"{bad} of {len(report.steps)} steps failed; " if bad else ""
+    return f"{steps}{keys:,} keys written, {failed:,} failed, in {format_duration(report.duration_s)}{circuit}"
 
 
 def _terminal(report: WarmReport, screen: Screen) -> str:
@@ -111,10 +121,35 @@ def _terminal(report: WarmReport, screen: Screen) -> str:
 
 
 def _markdown(report: WarmReport, screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
-    rows = [_HEADS, ("---",) * len(_HEADS), *map(_cells, report.steps)]
-    table = "\n".join("| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
-    said = "\n".join(f"- {one_line(line)}" for step in report.steps for line in _said(step))
-    return "\n\n".join(part for part in (f"# {_head(report)}", table, said, _foot(report)) if part)
+    rows = [
+        _HEADS,
+        ("---", *["---:"] * (len(_HEADS) - 2), "---"),
+        *(tuple(map(markdown, row)) for row in _rows(report)),
+    ]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = [*(line for step in report.steps for line in _said(step)), *report.transitions]
+    said = "\n".join(f"- {markdown(line)}" for line in lines)
+    parts = (f"# {markdown(capitalized(_head(report)))}", table, said, markdown(_foot(report)))
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-RENDERERS: Renderers[WarmReport] = {"terminal": _terminal, "json": _json, "markdown": _markdown}
+def _html(report: WarmReport, screen: Screen) -> str:  # noqa: ARG001
+    from dbtune.render.page import render_page
+
+    return render_page(
+        "ledger.html",
+        made_at=report.started_at,
+        heading=_head(report),
+        caption="The steps that warm the cache",
+        summary=_foot(report),
+        tone="bad" if report.exit_code else "good",
+        headings=_HEADS,
+        rows=[tuple(map(one_line, row)) for row in _rows(report)],
+        details=[
+            *((one_line(step.name), one_line(text)) for step in report.steps for text in _words(step)),
+            *(("circuit", one_line(text)) for text in report.transitions),
+        ],
+    )
+
+
+RENDERERS: Renderers[WarmReport] = {"terminal": _terminal, "json": _json, "markdown": _markdown, "html": _html}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
@@ -23,6 +24,7 @@ MOST_JITTER = 0.5
 _EARLY = 0.95
 # Below it a late run leaves a gap in which the keys are gone (the rule of field experience: TTL < interval × 1.5).
 _SAFE_INTERVALS = 1.5
+_MISSING = re.compile(r"^column q\.(.+) does not exist$")
 
 
 class CacheWarm(Step):
@@ -289,6 +291,11 @@ def _state(marker: WarmMarker | None) -> dict[str, Any]:
 
 
 def _said(failed: Failed) -> str:
+    """PostgreSQL's words; a column is asked for as one of `q`, which nobody wrote."""
+    missing = _MISSING.search(failed.reason)
+    if missing:
+        hint = failed.hint.replace("q.", "") if failed.hint else "select it there, or rename one with AS"
+        return f'the query has no column "{missing[1]}" ({hint})'
     return f"{failed.reason} ({failed.hint})" if failed.hint else failed.reason
 
 

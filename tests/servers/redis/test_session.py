@@ -10,7 +10,7 @@ from dbtune.core.errors import ChangeFailed, Misused, Refused, Unreachable, Unsu
 from dbtune.servers.embedded.valkey import embedded_valkey
 from dbtune.servers.redis import session
 from dbtune.servers.redis.errors import describe_target, translated
-from dbtune.servers.redis.session import connect, resolve_url
+from dbtune.servers.redis.session import connect, connect_whole, resolve_url
 
 
 def test_a_session_bears_our_name_and_speaks_bytes(cache_url: str) -> None:
@@ -92,6 +92,18 @@ def test_a_command_that_the_user_may_not_run_is_refused(cache_url: str) -> None:
                     client.set("a", "b")
         finally:
             admin.execute_command("ACL", "DELUSER", "reader")
+
+
+def test_a_user_who_may_not_name_its_connection_has_one_without_a_name(cache_url: str) -> None:
+    with connect(cache_url) as admin:
+        admin.execute_command("ACL", "SETUSER", "nameless", "reset", "on", ">pw", "~*", "+@all", "-client")
+        url = f"unix://nameless:pw@{admin.connection_pool.connection_kwargs['path']}?db=0"
+        try:
+            with connect_whole(url) as client:
+                client.set("a", "b")
+            assert admin.get("a") == b"b"
+        finally:
+            admin.execute_command("ACL", "DELUSER", "nameless")
 
 
 def test_a_wrong_command_is_a_failed_change_and_an_unknown_one_unsupported(cache_url: str) -> None:

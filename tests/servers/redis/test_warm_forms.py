@@ -143,7 +143,7 @@ def test_rows_may_have_ttls_of_their_own_and_one_of_zero_is_skipped(
     query = "select * from (values (1, 60), (2, null), (3, 0), (4, -5)) as v (id, s)"
     warmed = warm(connection, client, warming(query, ttl_column="s"))
     assert (warmed.keys, warmed.skipped, warmed.expired) == (2, 2, 2)
-    assert "their ttl is zero or less" in warmed.notes[0]
+    assert "a ttl of zero or less" in warmed.notes[0]
     assert ttl_s(client, "u:1") <= 60 < ttl_s(client, "u:2") <= 3600
     assert not client.exists("u:3", "u:4")
     warm(connection, client, warming("select 5 as id, interval '2 minutes' as s", ttl_column="s"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -10,6 +11,9 @@ from redis import exceptions
 
 from dbtune.core.errors import ChangeFailed, DbtuneError, Refused, TargetError, Unreachable, Unsupported
 from dbtune.core.warming import CacheAway, CacheLoading
+
+# Which line of which of our scripts it was helps nobody.
+_WITHIN_SCRIPT = re.compile(r",? script: [0-9a-f]{40}, on @user_script:\s*\d+\.?$")
 
 _MOVES = (
     exceptions.ReadOnlyError,
@@ -66,7 +70,7 @@ def connection_error(error: Exception, target: str) -> TargetError:
 
 def server_error(error: exceptions.RedisError, doing: str) -> DbtuneError:
     """What a failed command means for a person."""
-    text = str(error).strip()
+    text = _WITHIN_SCRIPT.sub("", str(error).strip())
     if isinstance(error, exceptions.NoPermissionError | exceptions.AuthorizationError | exceptions.AuthenticationError):
         return Refused(f"{doing}: {text}", hint="allow the command to this user (ACL SETUSER), or use another user")
     if isinstance(error, exceptions.ReadOnlyError):

@@ -20,6 +20,7 @@ from dbtune.core.errors import ChangeFailed
 from dbtune.core.invalidation import Removal
 from dbtune.core.progress import Progress, silent
 from dbtune.servers.redis.errors import server_error, translated
+from dbtune.servers.redis.looking import WEIGHED, look_at_key, look_at_pattern, look_at_tag, weights
 from dbtune.servers.redis.marks import Marks
 from dbtune.servers.redis.nodes import Nodes
 from dbtune.servers.redis.removals import added, counted, refused, samples, shown
@@ -27,8 +28,6 @@ from dbtune.servers.redis.wire import CHUNK_KEYS, Reply
 
 SCAN_COUNT = 1000
 """The knee: more a call stalls others, less costs round trips (measured: 1.9 ms for the worst call)."""
-WEIGHED = 100
-"""Keys of a step whose memory is asked for; the others are taken to weigh the same."""
 
 DRAIN = """
 local members = redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1)
@@ -162,40 +161,18 @@ class Invalidation:
     # --- what would go
 
     def _look(self, stale: Stale, sizes: Mapping[str, int | exceptions.ResponseError]) -> Sequence[Removal]:
-        """Neither MEMORY USAGE nor SCAN moves the server's hits and misses, as EXISTS would; a tag adds three hits."""
-        rows = []
-        weights = self._weights(stale.keys)
-        for key in stale.keys:
-            name = f"key {shown(key)}"
-            there = key in weights
-            rows.append(Removal(name, int(there), weights.get(key, 0), int(not there), sample=samples([key][:there])))
-        rows += [self._look_at_tag(tag, size) for tag, size in sizes.items()]
+        rows = [look_at_key(self._nodes, key) for key in stale.keys]
+        for tag, size in sizes.items():
+            row = _tag_row(tag, size)
+            if isinstance(size, exceptions.ResponseError):
+                rows.append(refused(replace(row, failed=1), size))
+            else:
+                rows.append(look_at_tag(self._nodes, row, tag, size, self._progress))
         for pattern in stale.patterns:
             clock = time.monotonic()
-            row = self._weighed(Removal(f"pattern {shown(pattern)}"), found := self._scan(pattern), len(found))
+            row = look_at_pattern(self._nodes, Removal(f"pattern {shown(pattern)}"), self._scan(pattern))
             rows.append(replace(row, duration_s=time.monotonic() - clock))
         return rows
-
-    def _look_at_tag(self, tag: str, size: int | exceptions.ResponseError) -> Removal:
-        row = _tag_row(tag, size)
-        if isinstance(size, exceptions.ResponseError):
-            return refused(replace(row, failed=1), size)
-        key, now = tag_key(tag), b"%d" % (time.time() * 1000)
-        living, keys = self._nodes.send(
-            [(key, (b"ZCOUNT", key, now, b"+inf")), (key, (b"ZREVRANGE", key, b"0", b"%d" % (WEIGHED - 1)))]
-        )
-        found = self._weighed(row, keys if isinstance(keys, list) else [], _number(living))
-        return replace(found, skipped=size - found.keys)
-
-    def _weighed(self, row: Removal, keys: Sequence[bytes], count: int) -> Removal:
-        weights = self._weights(keys[:WEIGHED])
-        size = sum(weights.values()) / len(weights) * count if weights else 0
-        return replace(row, keys=count, size_bytes=round(size), sample=samples(keys))
-
-    def _weights(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        """Bytes of those that are there; nothing where the user may not ask."""
-        replies = self._nodes.send([(key, (b"MEMORY", b"USAGE", key)) for key in keys])
-        return {key: reply for key, reply in zip(keys, replies, strict=True) if isinstance(reply, int)}
 
     # --- what goes
 
@@ -203,13 +180,13 @@ class Invalidation:
         rows = []
         for start in range(0, len(keys), CHUNK_KEYS):
             clock, chunk = time.monotonic(), keys[start : start + CHUNK_KEYS]
-            weights = self._weights(chunk)
+            sizes = weights(self._nodes, chunk)
             marks.bury(chunk)
             replies = self._nodes.send([(key, (b"UNLINK", key)) for key in chunk])
             each_s = (time.monotonic() - clock) / len(chunk)
             for key, reply in zip(chunk, replies, strict=True):
                 row = replace(counted(f"key {shown(key)}", [reply], [key]), duration_s=each_s)
-                rows.append(replace(row, size_bytes=weights.get(key, 0) if row.keys else 0))
+                rows.append(replace(row, size_bytes=sizes.get(key, 0) if row.keys else 0))
         return rows
 
     def _tag(self, tag: str, size: int | exceptions.ResponseError, marks: Marks) -> Removal:
@@ -218,12 +195,12 @@ class Invalidation:
         if isinstance(size, exceptions.ResponseError):
             return refused(replace(row, failed=1), size)
         first = self._members(tag, WEIGHED)[::2]
-        weights = self._weights(first)
+        known = weights(self._nodes, first)
         drain = self._drain_scattered if self._nodes.is_cluster else self._drain
         while not row.failed and not row.error and (part := drain(tag, row, marks)):
             row = added(row, part)
             self._progress(f"{row.keys:,} keys of {row.name} are gone", min(1.0, row.keys / max(size, 1)))
-        size_bytes = round(sum(weights.values()) / max(len(weights), 1) * row.keys)
+        size_bytes = round(sum(known.values()) / max(len(known), 1) * row.keys)
         return replace(row, size_bytes=size_bytes, sample=samples(first), duration_s=time.monotonic() - clock)
 
     def _members(self, tag: str, most: int) -> list[bytes]:
@@ -264,8 +241,8 @@ class Invalidation:
 
     def _unlink(self, so_far: Removal, keys: Sequence[bytes], marks: Marks) -> Removal:
         """One UNLINK for all; in a cluster one each, behind tombstones, as no script there sees the generation."""
-        weights = {} if so_far.keys else self._weights(keys[:WEIGHED])
-        mean = sum(weights.values()) / len(weights) if weights else so_far.size_bytes / max(so_far.keys, 1)
+        known = {} if so_far.keys else weights(self._nodes, keys[:WEIGHED])
+        mean = sum(known.values()) / len(known) if known else so_far.size_bytes / max(so_far.keys, 1)
         if self._nodes.is_cluster:
             marks.bury(keys)
             replies: list[Reply] = self._nodes.send([(key, (b"UNLINK", key)) for key in keys])
@@ -281,9 +258,8 @@ def _told(row: Removal, marks: Marks) -> Removal:
         return row
     told = server_error(marks.refusal, "leaving a mark")
     error = f"{told.message}: warm-ups that are under way do not know, and may bring older values back"
-    return replace(
-        row, error=error, hint="allow dbtune its own keys, ~dbtune:*, with SET and EVAL, and memory for them"
-    )
+    hint = "allow dbtune its own keys, ~dbtune:*, with +@read +@write +@scripting +time, and memory for them"
+    return replace(row, error=error, hint=hint)
 
 
 def _tag_row(tag: str, size: int | exceptions.ResponseError) -> Removal:

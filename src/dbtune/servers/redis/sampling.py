@@ -6,6 +6,7 @@ USAGE moves keyspace_hits and keyspace_misses; PTTL, TYPE and the lengths do, wh
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,9 +26,8 @@ CHUNK = 250
 """Keys whose sizes are asked for in one go, about a millisecond of the server's time."""
 WEIGH_SAMPLES = b"5"
 """Members of a collection that MEMORY USAGE looks at: 0, all of them, would stall the server."""
-BIG_BYTES = 100_000
-"""Values worth a second look (RedisInsight's limit for strings)."""
 MOST_BIG = 10
+"""The heaviest keys, whose kind and length are asked for."""
 
 _LENGTHS = {
     "string": b"STRLEN", "hash": b"HLEN", "list": b"LLEN", "set": b"SCARD", "zset": b"ZCARD", "stream": b"XLEN",
@@ -100,8 +100,7 @@ def _weight(size: Reply, left_ms: Reply) -> Weight | exceptions.ResponseError | 
 
 def _look_closer(client: redis.Redis, weights: dict[bytes, Weight]) -> tuple[tuple[BigKey, ...], int]:
     """The largest of the sample with their kind and length, and how many look-ups that took."""
-    heavy = sorted((name for name in weights if weights[name][0] >= BIG_BYTES), key=lambda name: -weights[name][0])
-    heavy = heavy[:MOST_BIG]
+    heavy = heapq.nlargest(MOST_BIG, weights, key=lambda name: weights[name][0])
     kinds = [
         _text(kind) if isinstance(kind, bytes) else "" for kind in _ask(client, [packed(b"TYPE", n) for n in heavy])
     ]

@@ -30,6 +30,7 @@ Address = tuple[str, int]
 """Host and port."""
 
 CONNECT_TIMEOUT_S = 10.0
+_NAMING = "client|setname"
 WORK_TIMEOUT_S = 30.0
 SCHEMES = (
     "redis", "rediss", "unix", "sentinel", "redis+sentinel", "rediss+sentinel",
@@ -60,12 +61,13 @@ def resolve_url(given: str | None) -> str:
     raise Misused("no Redis is named", hint="give --redis URL, or set REDIS_URL; --embedded starts one")
 
 
-def connect(url: str, *, work_timeout_s: float = WORK_TIMEOUT_S) -> redis.Redis:
+def connect(url: str, *, work_timeout_s: float = WORK_TIMEOUT_S, named: bool = True) -> redis.Redis:
     """A client under dbtune's name that has answered once; its keys and values are bytes.
 
     With `sentinel://` it is of the primary that the sentinels name, and asks them again after each lost connection;
     with `cluster://` a RedisCluster, which takes the same calls. `redis+sentinel`, `rediss+sentinel`,
     `redis+cluster`, `rediss+cluster` say the same. A time-out that stands in the URL (`?socket_timeout=5`) wins.
+    `named` False: without dbtune's name, which takes a permission of its own.
     Raises Unreachable, Refused, or Unsupported for another kind of URL.
     """
     target = describe_target(url)
@@ -76,27 +78,34 @@ def connect(url: str, *, work_timeout_s: float = WORK_TIMEOUT_S) -> redis.Redis:
         )
     try:
         _check_database(url)
-        client = _OPENERS.get(kind, _standalone)(url, {**_SETTINGS, "socket_timeout": work_timeout_s})
+        client = _OPENERS.get(kind, _standalone)(url, _settings(work_timeout_s, named=named))
     except (ValueError, TypeError) as error:
         raise Unreachable(f"this is not a Redis URL: {error}", hint="redis://user@host:6379/0") from error
     except (redis.RedisError, RedisClusterException) as error:
         raise connection_error(error, target) from error
     try:
         if _scheme(url) == "rediss":
-            _shake_hands(url, target)
+            _shake_hands(url, target, named=named)
         client.ping()
-    except redis.exceptions.NoPermissionError:
-        # A user who may not PING may still do what it is here for.
-        return client
+    except redis.exceptions.NoPermissionError as error:
+        # A user who may neither PING nor name itself may still do what it is here for.
+        if not named or _NAMING not in str(error):
+            return client
+        client.close()
+        return connect(url, work_timeout_s=work_timeout_s, named=False)
     except (redis.RedisError, ValueError, TypeError) as error:
         client.close()
         raise connection_error(error, target) from error
     return client
 
 
-def _shake_hands(url: str, target: str) -> None:
+def _settings(timeout_s: float, *, named: bool) -> dict[str, Any]:
+    return {**_SETTINGS, "socket_timeout": timeout_s} | ({} if named else {"client_name": None})
+
+
+def _shake_hands(url: str, target: str, *, named: bool) -> None:
     """A server without TLS says nothing to a handshake: that is not waited for as long as work is."""
-    with contextlib.closing(_standalone(url, {**_SETTINGS, "socket_timeout": CONNECT_TIMEOUT_S})) as client:
+    with contextlib.closing(_standalone(url, _settings(CONNECT_TIMEOUT_S, named=named))) as client:
         try:
             client.ping()
         except redis.TimeoutError as error:
@@ -115,6 +124,7 @@ def connect_whole(url: str) -> redis.Redis:
         is_node = False
     if not is_node:
         return client
+    named = client.connection_pool.connection_kwargs.get("client_name") is not None
     client.close()
     if _scheme(url) == "unix":
         raise Unsupported(
@@ -122,7 +132,7 @@ def connect_whole(url: str) -> redis.Redis:
             hint="name a node by its host and port: redis://host:6379",
         )
     try:
-        return _cluster(url, {**_SETTINGS, "socket_timeout": WORK_TIMEOUT_S})
+        return _cluster(url, _settings(WORK_TIMEOUT_S, named=named))
     except (redis.RedisError, RedisClusterException) as error:
         raise connection_error(error, describe_target(url)) from error
 
