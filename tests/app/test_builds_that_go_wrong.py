@@ -74,8 +74,7 @@ def test_a_build_waits_for_an_older_transaction_without_blocking_writers(workspa
         builder = threading.Thread(target=lambda: outcome.append(apply_playbook(workspace, Order(book()), tell)))
         builder.start()
         # Longer than any sensible lock_timeout: the build must outwait it, and others must be able to write.
-        while not any(f"waiting for backend {pid}" in text for text in told):
-            time.sleep(0.05)
+        until(lambda: any(f"waiting for backend {pid}" in text for text in told), "the build waits")
         run(workspace.dsn, "set lock_timeout = '1s'; insert into items values (-1, 1, now(), 'not blocked')")
         time.sleep(2.5)
         assert builder.is_alive()
@@ -149,8 +148,7 @@ def test_a_build_whose_client_was_killed_is_watched_to_its_end(workspace: Worksp
             )
         )
         watcher.start()
-        while not any("watching backend" in text for text in told):
-            time.sleep(0.05)
+        until(lambda: any("watching backend" in text for text in told), "the build is watched")
         assert len(run(workspace.dsn, "select 1 from pg_stat_progress_create_index")) == 1
         older.commit()
         orphan.join(30)
