@@ -10,8 +10,8 @@ import sys
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
-SELDOM = 50_000
-"""So many more objects than before make Python look for garbage; 700 where nobody says it."""
+SELDOM = 200_000
+"""So many more objects than before make Python look for garbage; 700 where nobody says it. Imports make fewer."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -23,6 +23,8 @@ def main() -> int:
     gc.set_threshold(SELDOM)
     # Python would search everything for garbage once more, an eighth of what a short command takes.
     atexit.register(gc.freeze)
+    # pydantic would read the metadata of all that is installed, and run whatever says there that it is a plugin.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _replace_closed()
     try:
         with stoppable():

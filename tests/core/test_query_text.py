@@ -20,6 +20,8 @@ from dbtune.core.query_text import bare_query
         ("with x as (select 1) table x;", "with x as (select 1) table x"),
         ("values (1), (2)", "values (1), (2)"),
         ("table contents", "table contents"),
+        ("\n  select 1\n;\n", "\n  select 1"),
+        ("select 1 # 2;", "select 1 # 2"),
     ],
 )
 def test_what_ends_a_statement_is_taken_off_and_nothing_else(written: str, bare: str) -> None:

@@ -7,19 +7,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dbtune.app.file_journal import FileJournal, journal_path
 from dbtune.app.targets import OpenTargets
-from dbtune.core.actions import Action
 from dbtune.core.errors import Unsupported
-from dbtune.core.journal import Journal
 from dbtune.core.questions import CachedValue, Facts, Journaled, Measured, Question, RedisSetting, Server
 from dbtune.servers.postgres import answers
 from dbtune.servers.postgres.errors import describe_target
-from dbtune.servers.postgres.journal import TableJournal, journal_state, make_tables
 from dbtune.servers.postgres.session import Connection, connect, look_at
-from dbtune.servers.postgres.statements import render
 
 if TYPE_CHECKING:
+    from dbtune.core.actions import Action
+    from dbtune.core.journal import Journal
     from dbtune.servers.redis.session import Client
 
 ROUNDS = 8
@@ -113,6 +110,10 @@ class Workspace:
 
     def readable_journal(self, session: Connection | None = None) -> Journal | None:
         """The journal as it is, or None where nothing was ever written."""
+        # Warming keeps none, and starts every few minutes: the sooner the better.
+        from dbtune.app.file_journal import FileJournal, journal_path
+        from dbtune.servers.postgres.journal import TableJournal, journal_state
+
         state = journal_state(session or self.session)
         path = journal_path(state.system, self.server.database)
         # The one that this role would write to. Who may only read the tables has written elsewhere.
@@ -122,6 +123,9 @@ class Workspace:
 
     def writable_journal(self, control: Connection) -> Journal:
         """Tables in the target where the role may have them, else a local file."""
+        from dbtune.app.file_journal import FileJournal, journal_path
+        from dbtune.servers.postgres.journal import TableJournal, journal_state, make_tables
+
         state = journal_state(control)
         if not state.present and state.creatable:
             make_tables(control)
@@ -133,6 +137,7 @@ class Workspace:
     def statements(self, actions: Iterable[Action]) -> tuple[str, ...]:
         """What would be sent, exactly, passwords masked."""
         from dbtune.core.secrets import mask_password
+        from dbtune.servers.postgres.statements import render
 
         return tuple(mask_password(text) for action in actions for text in render(action, self.server.database))
 

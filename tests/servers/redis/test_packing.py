@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dbtune.core.actions import WarmKeys
 from dbtune.servers.redis import packing
 from dbtune.servers.redis.commands import pieces
-from dbtune.servers.redis.packing import BUCKETS, SHARED_ROWS, Batch, Packer, Setting
+from dbtune.servers.redis.packing import BUCKETS, SHARED_ROWS, SHORT_BYTES, Batch, Packer, Setting
 from dbtune.servers.redis.rows import Row
 from dbtune.servers.redis.source import Shape, Source
 
@@ -30,7 +30,10 @@ ACTION = WarmKeys(
     fresh_for_s=1800.0,
 )
 MANY: list[Row] = [(b"filler:%d" % number, b"x" * (number % 70)) for number in range(SHARED_ROWS)]
-ROWS = st.lists(st.tuples(st.none() | st.binary(max_size=12), st.none() | st.binary(max_size=300)), max_size=20)
+LONG = st.integers(SHORT_BYTES - 2, SHORT_BYTES + 2).map(lambda length: b"x" * length)
+ROWS = st.lists(
+    st.tuples(st.none() | st.binary(max_size=12) | LONG, st.none() | st.binary(max_size=300) | LONG), max_size=20
+)
 
 Kept = dict[bytes, tuple[bytes, int]]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 from zlib import crc32
 
 from dbtune.cache.generations import GENERATION_KEY, GENERATION_LOG, tombstone_key
@@ -31,6 +32,9 @@ SET_KEYS, MSETEX_BYTES = 512, 256 << 10
 SCRIPT_KEYS, SCRIPT_BYTES = 100, 64 << 10
 COUNTED_KEYS = 500_000
 """Where PostgreSQL cannot prove that keys differ, duplicates are counted among this many; more would take memory."""
+
+SHORT_BYTES = 4096
+"""Keys and values below have a header that is made once."""
 
 _SET = b"*5\r\n$3\r\nSET"
 _WRITERS = {"string": "SET", "hash": "HSET", "set": "SADD", "zset": "ZADD", "list": "RPUSH"}
@@ -93,6 +97,7 @@ class Packer:
         self._rows = rows_before
         self._seen: set[int] | None = None if source.keys_differ else set()
         self._lengths = _Lengths()
+        self._short = [self._lengths[length] for length in range(min(SHORT_BYTES, LARGEST_VALUE + 1))]
         # A script sees the slot of its keys alone.
         self._compared = "" if setting.in_cluster else setting.generation
         self._prologue = self._script_arguments()
@@ -132,19 +137,31 @@ class Packer:
     def _fill_by_bucket(self, batch: Batch, rows: Sequence[Row]) -> None:
         """What every row of a plain warm-up passes through: the loop that the speed depends on."""
         buckets: list[list[bytes]] = [[] for _ in range(BUCKETS)]
-        lengths, expiries_ms = self._lengths, self._expiries_ms
+        # A list of headers is quicker to ask than a dict of them.
+        short, expiries_ms = self._short, self._expiries_ms
         for key, value in rows:
             try:
-                buckets[crc32(key) % BUCKETS] += lengths[len(key)], key, lengths[len(value)], value  # type: ignore[arg-type]
+                buckets[crc32(key) % BUCKETS] += short[len(key)], key, short[len(value)], value  # type: ignore[arg-type]
             except TypeError:
                 batch.skipped += 1
-            except KeyError:
-                batch.too_large += 1
+            except IndexError:
+                self._fill_long(batch, buckets, cast("bytes", key), value)
         for bucket, parts in enumerate(buckets):
             if parts:
                 self._set(batch, parts, expiries_ms[bucket])
         if self._files:
             batch.keys += [(expiries_ms[place], key) for place, parts in enumerate(buckets) for key in parts[1::4]]
+
+    def _fill_long(self, batch: Batch, buckets: list[list[bytes]], key: bytes, value: bytes | None) -> None:
+        """One row of them whose key or value is long."""
+        if value is None:
+            batch.skipped += 1
+            return
+        lengths = self._lengths
+        try:
+            buckets[crc32(key) % BUCKETS] += lengths[len(key)], key, lengths[len(value)], value
+        except KeyError:
+            batch.too_large += 1
 
     def _fill_in_order(self, batch: Batch, rows: Sequence[Row]) -> None:
         """As above, where each key has a command of its own, or hardly two would share one."""
