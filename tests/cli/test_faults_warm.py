@@ -160,8 +160,27 @@ def test_a_cache_that_restarts_in_the_middle_is_filled_from_the_beginning_in_the
     cache.start()
     answer = shop.end(process)
     assert answer.code == 0, answer
-    assert answer.document["steps"][0]["attempts"] > 1
+    (row,) = answer.document["steps"]
+    assert row["attempts"] > 1
+    assert (row["keys"], row["resumed"]) == (ROWS, 0)
     assert answer.document["circuit"]["state"] == "closed"
+    assert all_there(client)
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "nx"])
+def test_a_row_counts_once_although_connections_were_lost_in_the_middle(
+    shop: Any, client: redis.Redis, mode: str
+) -> None:
+    process = shop.start(
+        "warm", shop.playbook(BOOK.replace("ttl: 1h", f"ttl: 1h, mode: {mode}")), "--format", "json", *SLOWLY
+    )
+    in_the_middle(client)
+    client.client_kill_filter(_type="normal", skipme=True)
+    answer = shop.end(process)
+    (row,) = answer.document["steps"]
+    assert answer.code == 0, answer
+    assert row["attempts"] > 1
+    assert (row["keys"] + row["kept"], row["failed"], row["resumed"]) == (ROWS, 0, 0)
     assert all_there(client)
 
 

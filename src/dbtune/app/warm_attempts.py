@@ -10,7 +10,7 @@ from dbtune.core.errors import DbtuneError
 from dbtune.core.progress import Progress
 from dbtune.core.units import format_duration, format_size
 from dbtune.core.warm_report import WarmedStep
-from dbtune.core.warming import CacheAway, CacheLoading, Overtaken, Warmed, WarmStopped
+from dbtune.core.warming import CacheAway, CacheLoading, Overtaken, Warmed, WarmStopped, whole
 from dbtune.playbook.model import PlaybookStep
 from dbtune.servers.postgres.session import Limits, connect
 from dbtune.servers.redis.breaker import Breaker
@@ -87,28 +87,24 @@ class Attempts:
 
 
 def _row(step: PlaybookStep, ledgers: list[Warmed], error: DbtuneError | None) -> WarmedStep:
-    """What failed in one attempt was written by the next: only the last one's failures remain."""
-    last = ledgers[-1] if ledgers else Warmed(0, 0, 0, 0, 0, 0.0)
-    keys, duration_s = sum(one.keys for one in ledgers), sum(one.duration_s for one in ledgers)
-    resumed = ledgers[0].resumed if ledgers else 0
-    size = format_size(sum(one.bytes for one in ledgers))
+    ledger = whole(ledgers) if ledgers else Warmed(0, 0, 0, 0, 0, 0.0)
     # A query that failed may have rows, although none was read.
-    notes = () if error is not None and last.is_empty else last.notes
+    notes = () if error is not None and ledger.is_empty else ledger.notes
     tried = (f"tried {len(ledgers)} times",) if len(ledgers) > 1 else ()
     return WarmedStep(
         id=step.id,
         name=step.name,
         status="warmed" if error is None else "failed",
-        keys=keys,
-        bytes=sum(one.bytes for one in ledgers),
-        skipped=sum(one.skipped + one.kept for one in ledgers),
-        failed=last.failed,
-        kept=sum(one.kept for one in ledgers),
-        duplicates=sum(one.duplicates for one in ledgers),
-        resumed=resumed,
+        keys=ledger.keys,
+        bytes=ledger.bytes,
+        skipped=ledger.skipped + ledger.kept,
+        failed=ledger.failed,
+        kept=ledger.kept,
+        duplicates=ledger.duplicates,
+        resumed=ledger.resumed,
         attempts=len(ledgers),
-        duration_s=duration_s,
-        reason=f"{keys:,} keys, {size} in {format_duration(duration_s)}",
+        duration_s=ledger.duration_s,
+        reason=f"{ledger.keys:,} keys, {format_size(ledger.bytes)} in {format_duration(ledger.duration_s)}",
         error=None if error is None else error.message,
         hint=None if error is None else error.hint,
         exit_code=0 if error is None else error.exit_code,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from dbtune.core.errors import ChangeFailed, DbtuneError, Unreachable
+from dbtune.core.warm_tally import Tally
 
 Progress = Callable[[int], None]
 """Gets the number of keys written so far."""
@@ -30,6 +31,7 @@ class Warmed:
     kept: int = 0
     resumed: int = 0
     expired: int = 0
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -54,6 +56,30 @@ class Warmed:
         if self.resumed:
             notes.append(f"{_were(self.resumed, 'row')} written by a run that was cut short: this one went on there")
         return tuple(notes)
+
+
+def whole(ledgers: Sequence[Warmed]) -> Warmed:
+    """One ledger of the attempts of one warm-up: each row counts where it was dealt with last.
+
+    Of an attempt that was cut short that is what the next one went on behind, whether its answers came or were lost.
+    Where a cache came back empty, and all began again, nothing is left of it.
+    """
+    *earlier, total = ledgers
+    for ledger in reversed(earlier):
+        if ledger.resumed < total.resumed:
+            keys, size_bytes, skipped, expired, duplicates, kept = ledger.tally.at(total.resumed)
+            total = Warmed(
+                keys=keys + total.keys,
+                bytes=size_bytes + total.bytes,
+                skipped=skipped + total.skipped,
+                failed=total.failed,
+                duplicates=duplicates + total.duplicates,
+                duration_s=total.duration_s,
+                kept=kept + total.kept,
+                resumed=ledger.resumed,
+                expired=expired + total.expired,
+            )
+    return replace(total, duration_s=sum(ledger.duration_s for ledger in ledgers))
 
 
 def _were(count: int, what: str) -> str:

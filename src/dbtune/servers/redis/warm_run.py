@@ -15,6 +15,7 @@ from dbtune.cache.tags import PRUNED_AT_ONCE, tag_key
 from dbtune.core.actions import WarmKeys
 from dbtune.core.errors import ChangeFailed, DbtuneError
 from dbtune.core.warm_marker import WarmMarker
+from dbtune.core.warm_tally import Tally
 from dbtune.core.warming import CacheAway, Overtaken, Progress, Warmed, WarmStopped
 from dbtune.servers.redis.announcement import Announcement
 from dbtune.servers.redis.checkpoint import Checkpoint
@@ -65,6 +66,8 @@ class Run:
         self._resumed = resumed
         self._room = room
         self._keys = self._bytes = self._skipped = self._failed = self._duplicates = self._kept = self._expired = 0
+        self._tried = self._tried_bytes = 0
+        self._tally = Tally()
         self._written_keys: list[bytes] = []
         self._unfiled: list[bytes] = []
         self._is_over = self._overtaken = False
@@ -86,6 +89,7 @@ class Run:
             kept=self._kept,
             expired=self._expired,
             resumed=self._resumed,
+            tally=self._tally,
         )
 
     def warm(self, batches: Iterable[Batch]) -> None:
@@ -181,6 +185,9 @@ class Run:
         self._expired += batch.expired
         self._failed += _key_count(batch.commands) + batch.too_large
         self._duplicates += batch.duplicates
+        self._tried += _key_count(batch.commands)
+        self._tried_bytes += sum(command.size_bytes for command in batch.commands)
+        self._tally.add(batch.rows, self._tried, self._tried_bytes, self._skipped, self._expired, self._duplicates)
         if batch.too_large:
             self._refusal = exceptions.ResponseError(f"a value is larger than {LARGEST_VALUE >> 20} MB")
         if batch.keys:
@@ -266,6 +273,7 @@ class Run:
         self._failed -= command.keys_each
         self._keys += written
         self._kept += command.keys_each - written
+        self._tally.answer(self._keys + self._kept, self._kept)
         if self._lists and self._action.mode != "overwrite":
             self._written_keys += [key for key, answer in zip(command.keys, answers, strict=True) if answer == 1]
 
