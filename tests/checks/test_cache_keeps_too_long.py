@@ -42,7 +42,7 @@ def test_the_prefix_that_holds_a_nearly_full_cache_longest_is_named(
 
 def test_a_user_who_may_not_look_at_keys_is_told(redis_program: Path | None) -> None:
     with plain_server(redis_program) as (_, port), redis.Redis(port=port) as client:
-        client.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~*", "+@all", "-scan")  # type: ignore[no-untyped-call]
+        client.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~*", "+@all", "-scan")
         report = audit(OpenTargets(None, f"redis://narrow:pw@127.0.0.1:{port}/0"), Wish(only=("RD020",)), silent)
     (left_out,) = report.skipped
     assert "scan" in left_out.reason

@@ -146,7 +146,7 @@ def test_events_wait_while_redis_is_away(dbtune: Any) -> None:
         with redis.Redis(port=port) as client:
             client.shutdown(nosave=True)
         dbtune.sql("update contents set title = 'while away' where id = 7")
-        ear.says("1 events wait")
+        ear.says("1 event waits")
     from dbtune.servers.embedded.valkey import embedded_valkey
 
     with embedded_valkey({"port": str(port), "requirepass": ""}, tcp=True), redis.Redis(port=port) as client:
@@ -221,6 +221,28 @@ class TestTheTriggers:
             connection.execute(insert.format(psycopg.sql.Identifier(odd), psycopg.sql.Literal(odd)))
             (heard,) = connection.notifies(timeout=30, stop_after=1)
         assert json.loads(heard.payload) == {"event": odd, "arguments": {"id": odd}}
+        assert dbtune.rollback().statuses == ["reverted"]
+
+    def test_rows_of_partitions_are_heard_and_what_is_not_is_said(self, dbtune: Any) -> None:
+        dbtune.sql(
+            "create table contents (id bigint, title text, meta json) partition by range (id);"
+            "create table contents_1 partition of contents for values from (0) to (10);"
+            "insert into contents values (1, 'a', null), (2, 'b', null)"
+        )
+        playbook = dbtune.playbook(PLAYBOOK)
+        assert "a partition that is truncated by its own name" in dbtune.json("plan", playbook).notes
+        assert dbtune.apply(playbook).statuses == ["applied"]
+        dbtune.sql("create table contents_2 partition of contents for values from (10) to (20)")
+        with psycopg.connect(dbtune.dsn, autocommit=True) as connection:
+            connection.execute("listen dbtune_invalidate")
+            connection.execute("update contents set title = 'x' where id = 1")
+            connection.execute("delete from contents_1 where id = 2")
+            connection.execute("insert into contents_2 values (12, 'later', null)")
+            connection.execute("truncate contents")
+            heard = [json.loads(one.payload) for one in connection.notifies(timeout=30, stop_after=4)]
+        assert [one.get("arguments", one.get("all")) for one in heard] == [
+            {"content_id": "1"}, {"content_id": "2"}, {"content_id": "12"}, True,
+        ]  # fmt: skip
         assert dbtune.rollback().statuses == ["reverted"]
 
     def test_what_is_too_long_never_fails_the_applications_transaction(self, dbtune: Any) -> None:

@@ -121,7 +121,8 @@ class Listening:
         except DbtuneError as error:
             if not patiently:
                 raise
-            self._said(f"{error.message}; {len(events):,} events wait")
+            waiting = "1 event waits" if len(events) == 1 else f"{len(events):,} events wait"
+            self._said(f"{error.message}; {waiting}")
             time.sleep(PAUSES_S[-2])
             return
         self._said(report)

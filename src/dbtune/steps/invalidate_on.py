@@ -28,6 +28,13 @@ LONGEST_PAYLOAD = 7900
 """NOTIFY takes less than 8000 bytes, and fails the application's transaction beyond."""
 
 
+_NOTES = ("every change of a row now sends a notification: run `dbtune invalidate PLAYBOOK --listen`",)
+_PARTITIONS = (
+    "a partition that is truncated by its own name, attached or detached sends none: send the event then, with"
+    " `dbtune invalidate --event`"
+)
+
+
 class InvalidateOn(Step):
     """Triggers on a table that tell `dbtune invalidate --listen` of an event, with the changed row's columns.
 
@@ -97,7 +104,7 @@ class InvalidateOn(Step):
             undo=(RunSql(self.rollback_sql(), only_if=self._installed.sql),),
             before={"installed": False},
             lock="SHARE ROW EXCLUSIVE",
-            notes=("every change of a row now sends a notification: run `dbtune invalidate PLAYBOOK --listen`",),
+            notes=_NOTES if row.kind == "r" else (*_NOTES, _PARTITIONS),
         )
 
     def verify_questions(self, facts: Facts) -> Iterable[Question]:
