@@ -94,6 +94,10 @@ def test_an_orderly_cache_has_no_findings_and_every_check_looked(server: Embedde
 def test_memory_without_a_limit_is_critical(server: EmbeddedValkey, client: redis.Redis) -> None:
     assert look(server.url, "RD001").findings == ()
     client.config_set("maxmemory", 0)
+    evicting = one(look(server.url, "RD001")).fix
+    assert evicting is not None
+    assert (len(evicting.sql), evicting.then) == (2, ()), "its policy is left as it is"
+    client.config_set("maxmemory-policy", "noeviction")
     finding = one(look(server.url, "RD001"))
     assert finding.severity == "critical"
     assert finding.fix is not None

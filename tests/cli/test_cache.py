@@ -120,6 +120,12 @@ def test_advice_is_a_playbook_too(dbtune: Any, server: int) -> None:
     steps = yaml.safe_load(path.read_text())["steps"]
     assert {"redis_setting": {"name": "maxmemory-policy", "value": "allkeys-lru"}} in steps
     assert dbtune.run("validate", str(path)).code == 0
+    with redis.Redis(port=server) as client:
+        client.config_set("maxmemory", 0)
+        client.config_set("maxmemory-policy", "noeviction")
+    dbtune.run("cache", "--redis", url(server), "--window", "0s", "--advice-playbook", str(path))
+    names = [step["redis_setting"]["name"] for step in yaml.safe_load(path.read_text())["steps"]]
+    assert names[:2] == ["maxmemory", "maxmemory-policy"], "a limit alone would make writes fail"
 
 
 @pytest.mark.parametrize("form", ["terminal", "markdown", "html"])

@@ -29,15 +29,17 @@ def fix_playbook(report: AuditReport | CacheReport, *, only_safe: bool = True) -
     """The worst findings first, each step once, its reasons as comments."""
     reasons: dict[str, list[Finding]] = {}
     for finding in report.findings:
-        if finding.fix is not None and (finding.fix.safe or not only_safe) and finding.fix.step is not None:
-            reasons.setdefault(json.dumps(finding.fix.step, default=list), []).append(finding)
+        fix = finding.fix
+        if fix is not None and (fix.safe or not only_safe) and fix.step is not None:
+            for step in (fix.step, *fix.then):
+                reasons.setdefault(json.dumps(step, default=list), []).append(finding)
     if not reasons:
         return FixPlaybook(None, 0)
     parts = list(_head(report, only_safe=only_safe))
     room = MAX_BYTES - 1000 - len("".join(parts).encode())
     steps = 0
-    for step, findings in reasons.items():
-        part = "".join(_comments(findings)) + as_item(json.loads(step))
+    for text, findings in reasons.items():
+        part = "".join(_comments(findings)) + as_item(json.loads(text))
         room -= len(part.encode())
         if room < 0:
             break

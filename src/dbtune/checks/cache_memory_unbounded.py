@@ -32,6 +32,9 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
             used = format_size(info.number("used_memory"))
             bound = int(machine_bytes * SPARED) if machine_bytes else 1 << 30
             limit = f"CONFIG SET maxmemory {bound if machine_bytes else '1gb'}"
+            # A limit alone would make writes fail once it is reached.
+            evicts = info.text("maxmemory_policy") != "noeviction"
+            policy = {"name": "maxmemory-policy", "value": "allkeys-lru"}
             yield CHECK.finding(
                 survey.target,
                 f"maxmemory is 0: nothing limits the memory, of which {used} are used",
@@ -42,8 +45,9 @@ def judge(rows: Sequence[CacheSurvey], server: Audited) -> Verdicts:
                     "policy": info.text("maxmemory_policy"),
                 },
                 fix=Fix(
-                    sql=(limit, "CONFIG SET maxmemory-policy allkeys-lru", "CONFIG REWRITE"),
+                    sql=(limit, *(() if evicts else (f"CONFIG SET {' '.join(policy.values())}",)), "CONFIG REWRITE"),
                     step={"redis_setting": {"name": "maxmemory", "value": bound}},
+                    then=() if evicts else ({"redis_setting": policy},),
                 ),
             )
 

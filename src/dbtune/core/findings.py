@@ -17,12 +17,14 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 class Fix:
     """`sql` a person may run; `step` the same as a step of a playbook (`{"index": {...}}`), where a kind of step fits.
 
-    `safe` fixes go into the playbook that `audit --fix-playbook` writes; the others want a person's judgement.
+    `safe` fixes go into the playbook that `audit --fix-playbook` writes; the others want a person's judgement. `then`
+    are steps without which `step` would be half of it.
     """
 
     sql: tuple[str, ...] = ()
     step: Mapping[str, Any] | None = None
     safe: bool = False
+    then: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,4 +38,4 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 
 
 def _fix(fix: Fix) -> dict[str, Any]:
-    return {"sql": fix.sql, "step": fix.step, "safe": fix.safe}
+    return {"sql": fix.sql, "step": fix.step, "safe": fix.safe} | ({"then": fix.then} if fix.then else {})
