@@ -128,7 +128,7 @@ def test_a_rate_makes_the_second_wait_for_what_the_first_has_paid() -> None:
     start = time.monotonic()
     pace.wait(1)
     assert time.monotonic() - start > 0.1
-    assert pace.batch_rows == 10
+    assert (pace.batch_rows, pace.piece_keys) == (100, 5)
 
 
 def test_a_stopped_pace_says_why_and_a_deadline_is_a_failed_change() -> None:

@@ -21,8 +21,8 @@ LEAST_LATENCY_S = 0.001
 LEAST_PING_S = 0.02
 PROBES = 5
 LONGEST_PAUSE_S = 0.25
-BATCHES_EACH_SECOND = 100
-PIECES_EACH_SECOND = 1000
+BATCHES_EACH_SECOND = 10
+PIECES_EACH_SECOND = 200
 _EVICTING_HINT = "raise maxmemory, warm fewer rows, or go on with --ignore-memory"
 
 
@@ -47,17 +47,15 @@ class Pace:
 
     @property
     def batch_rows(self) -> int | None:
-        """No more at a time than a hundredth of a second's: somebody who comes in between hardly waits.
-
-        None: as many as suit.
-        """
+        """No more at a time than a tenth of a second's: a run that is stopped ends soon. None: as many as suit."""
         return None if self.max_rate is None else max(1, int(self.max_rate / BATCHES_EACH_SECOND))
 
     @property
     def piece_keys(self) -> int | None:
-        """No more go to the server at one moment than a thousandth of a second's: it turns to others in between.
+        """No more go to the server at one moment than a two-hundredth of a second's. None: as many as suit.
 
-        None: as many as suit.
+        It turns to others after each 16 kB that it reads, so more at once would not hold them up; but each moment
+        wakes this process and the server, and where processors are few that is what others wait for.
         """
         return None if self.max_rate is None else max(1, int(self.max_rate / PIECES_EACH_SECOND))
 
