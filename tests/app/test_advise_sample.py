@@ -71,7 +71,7 @@ def _own_indexes(tables: set[str]) -> Iterator[IndexDefinition]:
                 yield IndexDefinition("public", step.table, keys, step.method, step.include, step.where, step.unique)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 @pytest.mark.pg(">= 18")
 def test_the_advice_is_as_good_as_the_playbooks_for_every_statement(sample: str) -> None:
     with connect(sample) as session:

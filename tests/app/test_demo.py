@@ -53,7 +53,7 @@ def _marked(mark: str) -> int:
     return sum(f"DBTUNE_TEST_MARK={mark}" in line for line in listing.splitlines())
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @pytest.mark.timeout(180)
 def test_the_demo_measures_three_times_and_holds_every_figure_against_its_target(told: Told) -> None:
     document = told.document
