@@ -186,7 +186,9 @@ class _Warming:
 
     def _report(self, rows: Sequence[WarmedStep]) -> WarmReport:
         interrupted = any(row.exit_code == INTERRUPTED_EXIT for row in rows)
-        codes = [_code(row) for row in rows]
+        worst = max(_code(row) for row in rows)
+        if worst and any(row.status == "warmed" for row in rows):
+            worst = max(worst, FAILED_EXIT)
         return WarmReport(
             playbook=self._order.playbook.name,
             path=self._order.playbook.path,
@@ -196,7 +198,7 @@ class _Warming:
             steps=tuple(rows),
             dry_run=self._order.dry_run,
             circuit=self._breaker.state,
-            exit_code=INTERRUPTED_EXIT if interrupted else max(codes),
+            exit_code=INTERRUPTED_EXIT if interrupted else worst,
             interrupted=interrupted,
         )
 
