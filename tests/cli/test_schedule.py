@@ -98,6 +98,13 @@ def test_units_pass_systemd_analyze_verify(dbtune: Any, tmp_path: Path) -> None:
         subprocess.run([analyze, "calendar", calendar.partition("=")[2]], check=True, capture_output=True)
 
 
+def test_units_go_into_a_directory_that_is_there_and_never_into_one_file(dbtune: Any, tmp_path: Path) -> None:
+    place = tmp_path / "not yet"
+    answer = dbtune.run("schedule", CATALOG, "--format", "systemd", "--output", str(place))
+    assert (answer.code, "each unit is a file" in answer.err, "mkdir -p" in answer.err) == (2, True, True)
+    assert not place.exists()
+
+
 def test_a_service_says_who_is_told_of_failures_and_a_timer_its_delay(dbtune: Any) -> None:
     text = dbtune.run("schedule", CATALOG, "--format", "systemd").out
     assert "OnFailure=dbtune-failed@%n.service" in text

@@ -12,4 +12,4 @@ def is_stream(path: Path) -> bool:
     """
     parts = path.absolute().parts[1:]
     opened = parts[:2] == ("dev", "fd") or (path.is_symlink() and parts[:1] in {("dev",), ("proc",)})
-    return opened or (path.exists() and not path.is_file())
+    return opened or (path.exists() and not path.is_file() and not path.is_dir())

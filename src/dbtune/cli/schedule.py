@@ -59,10 +59,12 @@ def schedule(
     made = make_schedule(
         loaded, Surroundings(_program(program), _absolute(env_file), _absolute(metrics_dir), image or "dbtune")
     )
-    if clock == "systemd" and output is not None and output.is_dir():
+    from dbtune.app.streams import is_stream
+    from dbtune.cli.output import choose
+
+    if clock == "systemd" and output is not None and not is_stream(output):
         _write_units(made, output, quiet=quiet)
         return 0
-    from dbtune.cli.output import choose
     from dbtune.render.schedule import cronjobs, crontab, json_document, systemd
 
     forms = {"systemd": systemd, "kubernetes": cronjobs, "json": json_document}
@@ -74,8 +76,11 @@ def schedule(
 def _write_units(made: Schedule, directory: Path, *, quiet: bool) -> None:
     from dbtune.cli.output import Destination
     from dbtune.cli.progress import say
+    from dbtune.core.errors import Misused
     from dbtune.render.schedule import units
 
+    if not directory.is_dir():
+        raise Misused(f"--output {directory} is no directory, and each unit is a file", hint=f"mkdir -p {directory}")
     for name, text in units(made).items():
         Destination("terminal", directory / name).deliver(text)
         say(f"wrote {directory / name}", quiet=quiet)

@@ -134,7 +134,7 @@ def _check_metrics(path: Path | None) -> None:
 
     if path is None:
         return
-    if is_stream(path) or not path.absolute().parent.is_dir():
+    if is_stream(path) or path.is_dir() or not path.absolute().parent.is_dir():
         problem = "is no file" if path.exists() else "lies in a directory that does not exist"
         raise Misused(f"--metrics-file {path} {problem}", hint="name a file in a directory that exists")
 
