@@ -48,7 +48,7 @@ def test_the_advice_is_applied_by_its_playbook_and_then_nothing_is_left_to_advis
 
 @pytest.fixture
 def parted(database: str) -> str:
-    """A table in two levels of partitions, with names that need quotes."""
+    """A table in two levels of partitions, with names that need quotes; one of them is indexed already."""
     with psycopg.connect(database, autocommit=True) as owner:
         owner.execute('create table "Events" (id bigint, owner int not null) partition by range (id)')
         owner.execute('create table "Ev 1" partition of "Events" for values from (0) to (50000)')
@@ -60,8 +60,12 @@ def parted(database: str) -> str:
                 f"create table ev2_{rest} partition of ev2 for values with (modulus 2, remainder {rest})".encode()
             )
         owner.execute('insert into "Events" select i, i % 5000 from generate_series(1, 89999) i')
+        owner.execute(MINE)
         owner.execute("vacuum analyze")
     return database
+
+
+MINE = 'create index "Mine" on ev2_0 using btree (owner)'
 
 
 def test_a_partitioned_table_is_indexed_part_by_part_and_as_a_whole(parted: str, tmp_path: Path) -> None:
@@ -76,11 +80,22 @@ def test_a_partitioned_table_is_indexed_part_by_part_and_as_a_whole(parted: str,
             valid = owner.execute("select count(*) from pg_index where indisvalid and indrelid >= 16384").fetchone()
             assert valid == (3 + 2,)
             owner.execute(f'drop index "{name}"'.encode())
+            owner.execute(MINE)
     for command in ("plan", "apply", "apply", "verify"):
         more = ["--yes"] if command == "apply" else []
         done = forks.run([command, "advice.yml", "--postgres", parted, *more], cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(forks.run(asked).stdout)["recommendations"] == []
+    history = json.loads(forks.run(["history", "--postgres", parted, "--format", "json"]).stdout)
+    (run,) = (run["run_id"] for run in history["runs"] if run["status"] == "applied")
+    done = forks.run(["rollback", run, "--postgres", parted, "--yes"], cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with psycopg.connect(parted) as owner:
+        left = owner.execute(
+            "select c.oid::regclass::text, indisvalid from pg_index join pg_class c on c.oid = indexrelid"
+            " where indrelid >= 16384 and relnamespace = 'public'::regnamespace"
+        )
+        assert left.fetchall() == [('"Mine"', True)], "what was there before stays"
 
 
 def test_mistakes_are_exit_2_with_a_hint(items: str, tmp_path: Path) -> None:

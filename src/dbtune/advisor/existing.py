@@ -17,6 +17,18 @@ def is_there(wanted: IndexDefinition, source: Source, table: Table) -> bool:
     )
 
 
+def is_same(index: Index, wanted: IndexDefinition) -> bool:
+    """Whether it is this very index under whatever name, valid or not: one may stand in the place of the other."""
+    pairs = list(zip(index.keys, wanted.keys, strict=False))
+    return (
+        _covers(index, wanted)
+        and len(index.keys) == len(wanted.keys)
+        and (index.include, index.is_unique, index.nulls_not_distinct) == (wanted.include, wanted.unique, False)
+        and all(_direction(row) == _wanted_direction(key) for row, key in pairs)
+        and all((row.collation if row.collation_is_own else None) == key.collation for row, key in pairs)
+    )
+
+
 def covers(larger: IndexDefinition, smaller: IndexDefinition) -> bool:
     """Whether one index does all that the other does: it begins with its keys, read forwards or backwards."""
     if (larger.schema, larger.table, larger.method, larger.where) != (

@@ -1,24 +1,26 @@
 """An index on a partitioned table, which PostgreSQL does not build CONCURRENTLY as a whole.
 
-Its partitions are indexed one by one, without a lock that blocks; then an index on the table alone is made, which is
-a matter of the catalog, and theirs are attached to it: partitions of later get theirs by themselves.
+Its partitions are indexed one by one, without a lock that blocks, where they have no such index yet; then an index on
+the table alone is made, which is a matter of the catalog, and theirs are attached to it: partitions of later get theirs
+by themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from dbtune.advisor.existing import is_same
 from dbtune.advisor.index import IndexDefinition, name_apart
-from dbtune.advisor.source import Source, Table
+from dbtune.advisor.source import Index, Source, Table
 from dbtune.core.identifiers import quote
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`leaves` are the partitions' indexes with their names; `joins`, statements, make one index of them.
+    """`leaves` are the partitions' indexes to build, with their names; `joins`, statements, make one index of all.
 
-    `takes_back` drops it, theirs included. `joins` may be repeated.
+    `takes_back` drops it with what was built, and makes those again that were there before. `joins` may be repeated.
     """
 
     leaves: tuple[tuple[str, IndexDefinition], ...]
@@ -36,12 +38,15 @@ def parts_of(definition: IndexDefinition, name: str, source: Source) -> Parts | 
     root = source.by_name.get((definition.schema, definition.table))
     if root is None or root.kind != "p":
         return None
-    tables = list(_below(source, root))
+    there = dict(_there(source, root, definition))
+    ready = {table for table, index in there.items() if index.is_valid}
+    tables = list(_below(source, root, ready))
     on = {table: replace(definition, schema=table.schema, table=table.name) for table in tables}
-    names = name_apart((on[table] for table in tables), {index.name for index in source.indexes} | {name})
-    called = {table: names[on[table]] for table in tables} | {root: name}
+    missing = (on[table] for table in tables if table not in there)
+    names = name_apart(missing, {index.name for index in source.indexes} | {name})
+    called = {table: there[table].name if table in there else names[on[table]] for table in tables} | {root: name}
     joins: list[str] = []
-    for table in (*(one for one in tables if one.kind == "p"), root):
+    for table in (*(one for one in tables if one.kind == "p" and one not in ready), root):
         own = replace(definition, schema=table.schema, table=table.name)
         joins.append(own.ddl(name=called[table], only=True))
         joins += [
@@ -50,18 +55,36 @@ def parts_of(definition: IndexDefinition, name: str, source: Source) -> Parts | 
         ]
     whole = quote(root.schema, name)
     literal = "'" + whole.replace("'", "''") + "'"
+    kept = [one for one in tables if one in ready and there[one].parent is None]
     return Parts(
-        leaves=tuple((called[table], on[table]) for table in tables if table.kind != "p"),
+        leaves=tuple((called[table], on[table]) for table in tables if table.kind != "p" and table not in ready),
         joins=tuple(joins),
         is_joined=f"select exists (select from pg_index where indexrelid = to_regclass({literal}) and indisvalid)",
-        takes_back=f"drop index {whole}",
+        takes_back=";\n".join((f"drop index {whole}", *(_again(table, there, on) for table in kept))),
     )
 
 
-def _below(source: Source, table: Table) -> Iterator[Table]:
-    """Partitions of partitions before what they are part of."""
+def _there(source: Source, table: Table, definition: IndexDefinition) -> Iterator[tuple[Table, Index]]:
+    """What partitions have of it already: the valid one, else what a broken build has left."""
     for part in _parts(source, table):
-        yield from _below(source, part)
+        wanted = replace(definition, schema=part.schema, table=part.name)
+        same = (index for index in source.indexes_of(part) if is_same(index, wanted))
+        if (index := min(same, key=lambda one: (not one.is_valid, one.name), default=None)) is not None:
+            yield part, index
+        yield from _there(source, part, definition)
+
+
+def _again(table: Table, there: Mapping[Table, Index], on: Mapping[Table, IndexDefinition]) -> str:
+    """A partitioned one's own definition speaks of that table ONLY."""
+    index = there[table]
+    return on[table].ddl(name=index.name) if table.kind == "p" else index.definition
+
+
+def _below(source: Source, table: Table, ready: Collection[Table]) -> Iterator[Table]:
+    """Partitions of partitions before what they are part of, but not of those that are indexed as a whole."""
+    for part in _parts(source, table):
+        if part not in ready:
+            yield from _below(source, part, ready)
         yield part
 
 
