@@ -77,6 +77,19 @@ def test_what_slows_a_statement_is_left_out_and_what_helps_stays(jobs: str) -> N
     assert _indexes(jobs) == before
 
 
+def test_an_index_on_a_partitioned_table_is_known_by_its_parts(jobs: str) -> None:
+    with psycopg.connect(jobs, autocommit=True) as owner:
+        owner.execute("alter table jobs drop constraint jobs_pkey")
+        owner.execute("alter table jobs rename to jobs_1")
+        owner.execute("create table jobs (like jobs_1) partition by range (id)")
+        owner.execute("alter table jobs attach partition jobs_1 for values from (0) to (1000000)")
+    before = _indexes(jobs)
+    found = _measured(jobs, _advice({_index("owner"): LOOK_UP, _index("pad"): LOOK_UP}), LOOK_UP)
+    assert [one.definition for one in found.recommendations] == [_index("owner")]
+    assert [one.definition for one in found.rejected] == [_index("pad")]
+    assert _indexes(jobs) == before
+
+
 def test_what_is_slow_without_its_index_is_cut_and_the_answer_says_so(
     jobs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

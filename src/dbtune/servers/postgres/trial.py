@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from dbtune.core.errors import ChangeFailed
+from dbtune.core.identifiers import quote
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.lock import mark_working, only_run
 from dbtune.servers.postgres.session import UNBOUNDED, Connection, Limits, connect
@@ -27,6 +28,8 @@ MARK = "built by dbtune advise --measure, which drops it at its end"
 _LEFT = """/* dbtune */ select nspname, relname from pg_description
 join pg_class on pg_class.oid = objoid and classoid = 'pg_class'::regclass and objsubid = 0 and relkind in ('i', 'I')
 join pg_namespace on pg_namespace.oid = relnamespace where description = %s order by 1, 2"""
+_PARTS = """/* dbtune */ select nspname, relname from pg_partition_tree(%s::regclass) part
+join pg_class on pg_class.oid = part.relid join pg_namespace on pg_namespace.oid = relnamespace where part.level > 0"""
 _WAIT = "ask again when it has ended"
 _CHANGES = frozenset({"ModifyTable", "LockRows"})
 
@@ -57,6 +60,7 @@ class Trial:
     def __init__(self, reader: Connection, builder: Connection, timeout_s: float) -> None:
         self._reader = reader
         self._builder = builder
+        self._wholes: dict[Name, Name] = {}
         self.timeout_s = timeout_s
 
     def time(self, text: str, without: Collection[Name] = (), *, limit_s: float | None = None) -> Run | None:
@@ -96,15 +100,20 @@ class Trial:
         plan = document[0]["Plan"]
         nodes = list(_nodes(plan))
         changes = any(node.get("Node Type") in _CHANGES for node, _ in nodes)
-        indexes = frozenset((schema, str(node["Index Name"])) for node, schema in nodes if "Index Name" in node)
-        return Planned(str(plan), indexes, changes)
+        names = ((schema, str(node["Index Name"])) for node, schema in nodes if "Index Name" in node)
+        return Planned(str(plan), frozenset(self._wholes.get(name, name) for name in names), changes)
 
     def build(self, ddl: str, name: Name) -> str | None:
-        """Why it could not be built. Blocks writers of the table meanwhile: the server is disposable."""
+        """Why it could not be built. Blocks writers of the table meanwhile: the server is disposable.
+
+        Plans name the parts of an index on a partitioned table; `planned` then speaks of the whole.
+        """
         try:
             with translated("building an advised index"), self._builder.transaction():
                 self._builder.execute(f"/* dbtune */ {ddl}".encode())
                 self._builder.execute(sql.SQL("comment on index {} is {}").format(sql.Identifier(*name), MARK))
+                parts = self._builder.execute(_PARTS, (quote(*name),)).fetchall()
+                self._wholes |= {(str(schema), str(part)): name for schema, part in parts}
         except ChangeFailed as failure:
             return failure.message
         return None
