@@ -107,6 +107,9 @@ def test_mistakes_are_exit_2_with_a_hint(items: str, tmp_path: Path) -> None:
         (["--from", "nowhere.twin"], "twin dump"),
         (["--sql", "select 1 from nowhere"], "nowhere"),
         (["--format", "junit"], "no junit form"),
+        (["--sql", "select 1", "--write", "."], "--write . is a directory"),
+        (["--sql", "select 1", "--write", "nowhere/advice.yml"], "--write nowhere/advice.yml lies in a directory"),
+        (["--sql", "select 1", "--window", "5s"], "--window"),
     ):
         done = forks.run(["advise", "--postgres", items, *arguments], cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, ""), (arguments, done.stderr)

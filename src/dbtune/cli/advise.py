@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dbtune.advisor.advice import Advice
     from dbtune.advisor.states import Limits
     from dbtune.app.advise import Given
+    from dbtune.cli.output import Destination
 
 _MOST_BYTES = 256 << 20
 
@@ -87,6 +88,12 @@ def advise(
     from dbtune.render.advice import RENDERERS
 
     destination = choose(output_format, output, RENDERERS, verbose=verbose)
+    playbook = choose("terminal", write, RENDERERS, option="--write") if write is not None else None
+    if window is not None and (sql is not None or queries or log or dump is not None):
+        raise Misused(
+            "--window watches pg_stat_statements, and the statements are given",
+            hint="leave out --window, or --sql, --queries, --log and --from",
+        )
     if measure and not (disposable or embedded):
         raise Misused(
             "--measure builds indexes and blocks writers meanwhile",
@@ -108,22 +115,21 @@ def advise(
     needs = Need.NONE if dump is not None else Need.REQUIRED
     with open_targets(Targets(postgres, None, embedded), postgres=needs) as targets, shown(quiet=quiet) as progress:
         advice = use.advise(targets, wish, progress)
-    if write is not None:
-        _write(advice, write, quiet=quiet)
     destination.write(advice, RENDERERS)
+    if playbook is not None:
+        _write(advice, playbook, quiet=quiet)
 
 
-def _write(advice: Advice, path: Path, *, quiet: bool) -> None:
+def _write(advice: Advice, playbook: Destination, *, quiet: bool) -> None:
     from dbtune.app.advice_playbook import advice_playbook
-    from dbtune.cli.output import Destination
 
     text = advice_playbook(advice)
     if text is None:
-        typer.echo(f"no index is advised, so {path} was not written", err=True)
+        typer.echo(f"no index is advised, so {playbook.path} was not written", err=True)
         return
-    Destination("terminal", path).deliver(text)
+    playbook.deliver(text)
     if not quiet:
-        typer.echo(f"{path} is written; next: dbtune plan {path}", err=True)
+        typer.echo(f"{playbook.path} is written; next: dbtune plan {playbook.path}", err=True)
 
 
 def _limits(budget: str | None, indexes: int | None, per_table: int | None) -> Limits:

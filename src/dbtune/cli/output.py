@@ -17,11 +17,12 @@ Report = TypeVar("Report")
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A form that the command supports, and the file that takes it (None: standard output)."""
+    """A form that the command supports, and the file that takes it (None: standard output), named by `option`."""
 
     format: OutputFormat
     path: Path | None = None
     verbose: bool = False
+    option: str = "--output"
 
     def write(self, report: Report, renderers: Renderers[Report]) -> None:
         """Render and deliver. Raises Misused when the place cannot be written.
@@ -38,7 +39,7 @@ class Destination:
         if self.path is None:
             _print(text)
         else:
-            _replace(self.path, text)
+            _replace(self.path, text, self.option)
 
     def screen(self) -> Screen:
         """The terminal as it is; a file or a pipe gets 80 columns and no colour."""
@@ -54,6 +55,7 @@ def choose(
     supported: Collection[OutputFormat],
     *,
     verbose: bool = False,
+    option: str = "--output",
 ) -> Destination:
     """Decide before any work is done, so that a wrong option costs nothing. Raises Misused."""
     chosen = output_format or (BY_SUFFIX.get(output.suffix.lower()) if output is not None else None) or "terminal"
@@ -61,8 +63,8 @@ def choose(
         raise Misused(f"this command has no {chosen} form", hint=f"--format takes {', '.join(sorted(supported))} here")
     if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
         problem = "is a directory" if output.is_dir() else "lies in a directory that does not exist"
-        raise Misused(f"--output {output} {problem}", hint="name a file in a directory that exists")
-    return Destination(chosen, output, verbose)
+        raise Misused(f"{option} {output} {problem}", hint="name a file in a directory that exists")
+    return Destination(chosen, output, verbose, option)
 
 
 def _columns() -> int:
@@ -96,26 +98,26 @@ def _summarize(text: str) -> None:
         ) from error
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, option: str) -> None:
     """Write beside the file and rename, so that nobody ever reads half of it; of a link, what it leads to."""
     from dbtune.app.streams import is_stream
 
     if is_stream(path):
         # There is nothing to replace, and what was written to it before stays.
-        _write(path, path, text, "a")
+        _write(f"{option} {path}", path, text, "a")
         return
     target = path.resolve()
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        _write(path, beside, text)
+        _write(f"{option} {path}", beside, text)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _write(path: Path, place: Path, text: str, mode: str = "w") -> None:
+def _write(named: str, place: Path, text: str, mode: str = "w") -> None:
     try:
         with place.open(mode, encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise Misused(f"--output {path} cannot be written: {error.strerror}", hint="name another file") from error
+        raise Misused(f"{named} cannot be written: {error.strerror}", hint="name another file") from error
