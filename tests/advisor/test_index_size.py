@@ -32,6 +32,11 @@ def test_nulls_share_their_key_as_well() -> None:
     assert btree(100_000, [half]).pages < 0.5 * btree(100_000, [INT]).pages
 
 
+def test_what_is_not_null_is_as_wide_as_without_nulls() -> None:
+    digest = Attribute(-1, 4, 33.0, null_frac=2 / 3, distinct=333_333, widths=(33,) * 100)
+    assert btree(1_000_000, [digest]).pages == pytest.approx(2970, rel=0.05)
+
+
 def test_an_index_without_rows_is_a_page() -> None:
     assert btree(0, [INT]).pages == 1
 

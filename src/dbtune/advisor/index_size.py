@@ -19,6 +19,8 @@ _USABLE = BLOCK - 24 - 16 - 2 * _LINE_POINTER
 """A page without header, special space, the high key's line pointer and the one that PageGetFreeSpace sets aside."""
 _LONGEST_POSTING = (BLOCK // 10) // 8 * 8 - _LINE_POINTER
 """maxpostingsize of a build."""
+_NULL_TUPLE = 16.0
+"""A tuple of nulls alone: its header and their bitmap, aligned."""
 _MOST_COMBINATIONS = 2000
 _INNER_FILL = 70
 LEAF_FILL = 90
@@ -148,7 +150,7 @@ def _tuple_bytes(attributes: Sequence[Attribute]) -> float:
         return whole
     # A bitmap of nulls takes 4 bytes, and what is null takes none.
     present = [attribute for attribute in attributes if attribute.null_frac < 0.5]
-    return (1 - nulls) * whole + nulls * max(_data_bytes(16, present), 16)
+    return (1 - nulls) * whole + nulls * max(_data_bytes(16, present), _NULL_TUPLE)
 
 
 def _data_bytes(start: int, attributes: Sequence[Attribute]) -> float:
@@ -182,33 +184,39 @@ def _laid_out(start: int, attributes: Sequence[Attribute], widths: Sequence[floa
 
 def _merged(rows: float, keys: Sequence[Attribute], base: float, distinct: float) -> tuple[float, float, float]:
     """Tuples, bytes with their line pointers, and what a posting list adds to a tuple, on average."""
-    groups = _groups(rows, keys, distinct)
     tuples = total = extra = 0.0
-    for number, run in groups:
-        count, size = _run_bytes(run, base)
+    for number, run, each in _groups(rows, keys, base, distinct):
+        count, size = _run_bytes(run, each)
         tuples += number * count
         total += number * size
-        extra += number * (size - count * (base + _LINE_POINTER))
+        extra += number * (size - count * (each + _LINE_POINTER))
     return tuples, total, extra / tuples
 
 
-def _groups(rows: float, keys: Sequence[Attribute], distinct: float) -> Iterable[tuple[float, float]]:
-    """(how many keys, rows of each): the common values by themselves, the others spread as chance spreads them."""
+def _groups(
+    rows: float, keys: Sequence[Attribute], base: float, distinct: float
+) -> Iterable[tuple[float, float, float]]:
+    """(how many keys, rows of each, bytes of a tuple): the nulls of a single key, which take none of its bytes, and
+    its common values by themselves, the others spread as chance spreads them.
+    """
     rest, others = rows, distinct
     if len(keys) == 1:
         key = keys[0]
-        yield from ((1.0, share * rows) for share in (*key.common, key.null_frac) if share * rows >= 1)
+        if key.null_frac * rows >= 1:
+            yield (1.0, key.null_frac * rows, _NULL_TUPLE)
+        base = _data_bytes(8, keys)
+        yield from ((1.0, share * rows, base) for share in key.common if share * rows >= 1)
         rest = max(1 - sum(key.common) - key.null_frac, 0.0) * rows
         others = max(distinct - len(key.common), 0.0)
     if rest < 1 or others < 1:
         return
     mean = rest / others
     if mean <= 1.0001:
-        yield (rest, 1.0)
+        yield (rest, 1.0, base)
     elif mean > 50:
-        yield (others, mean)
+        yield (others, mean, base)
     else:
-        yield from _spread(others, mean)
+        yield from ((number, run, base) for number, run in _spread(others, mean))
 
 
 def _spread(number: float, mean: float) -> Iterable[tuple[float, float]]:
