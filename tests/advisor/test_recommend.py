@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import psycopg
 import pytest
 
 from dbtune.advisor.analysis import Analysis, analyse
@@ -19,7 +21,10 @@ from dbtune.advisor.source import Source
 from dbtune.advisor.states import NO_LIMITS, Burden, Limits, State, States
 from dbtune.advisor.what_if import StatementCost, WhatIf
 from dbtune.advisor.workload import Observed, gather
-from dbtune.servers.embedded.twin import Twin
+from dbtune.servers.embedded.postgres import embedded_postgres
+from dbtune.servers.embedded.twin import Twin, open_twin
+from dbtune.servers.postgres.dump import read_source
+from dbtune.servers.postgres.session import connect
 
 WORKLOAD = {
     "select * from orders where customer_id = 7 order by placed_at desc limit 10": 1000.0,
@@ -171,3 +176,26 @@ def test_an_index_that_does_the_work_of_one_that_is_there_replaces_it(shop: Sour
     assert larger.definition.keys[0].column == "created_at"
     assert larger.definition.columns[1:] == ("c",)
     assert {one.name: one.replaced_by for one in found.drops} == {"existing_created": larger.name}
+
+
+def test_what_a_statement_of_the_workload_uses_is_never_called_unused(shop: Source, shop_twin: Twin) -> None:
+    long_ago = replace(shop, statistics_since="2020-01-01T00:00:00+00:00")
+    some = {"select c from existing where a = 5 and b = 5": 1.0, "select count(*) from existing": 1.0}
+    assert [one.name for one in _asked(some, shop_twin, long_ago).drops] == ["existing_created"]
+
+
+def test_what_a_partition_s_own_index_does_for_the_whole_table_is_seen() -> None:
+    with (
+        embedded_postgres({"fsync": "off"}) as server,
+        psycopg.connect(server.dsn, autocommit=True) as owner,
+        contextlib.closing(connect(server.dsn)) as session,
+    ):
+        owner.execute("create table days (day int not null, kind int not null) partition by range (day)")
+        owner.execute("create table days_1 partition of days for values from (0) to (100000)")
+        owner.execute("insert into days select n, n % 5000 from generate_series(1, 90000) n")
+        owner.execute("create index used on days_1 (kind); create index idle on days_1 (day)")
+        owner.execute("vacuum analyze days")
+        source = replace(read_source(session), statistics_since="2020-01-01T00:00:00+00:00")
+    with open_twin(source) as twin:
+        drops = _asked({"select * from days where kind = 7": 1.0}, twin, source, Limits(budget_bytes=8192)).drops
+    assert [(one.table, one.name) for one in drops] == [("days_1", "idle")]

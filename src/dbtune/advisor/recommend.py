@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dbtune.advisor.access import Table as TableName
 from dbtune.advisor.advice import Drop, Recommendation, Served
 from dbtune.advisor.analysis import Analysis
 from dbtune.advisor.cached import Cache
@@ -109,16 +110,21 @@ def recommend(question: Question, progress: Progress = silent) -> Recommended:
 
 def _prices(question: Question) -> Prices:
     what_if = question.what_if
-    return Prices(what_if, _terms(question.analyses, what_if), _droppable(what_if), Cache.of(question.source))
+    droppable = _droppable(what_if)
+    above = {table: _above(table, question.source) for table in droppable.values()}
+    return Prices(what_if, _terms(question.analyses, what_if, above), droppable, Cache.of(question.source))
 
 
-def _terms(analyses: Sequence[Analysis], what_if: WhatIf) -> list[Term]:
-    """The texts that can be planned, the dearest first."""
-    texts = [
-        Term(variant.sql, analysis.statement.weight * variant.share, number, analysis.tables)
-        for number, analysis in enumerate(analyses)
-        for variant in analysis.statement.variants
-    ]
+def _terms(
+    analyses: Sequence[Analysis], what_if: WhatIf, above: Mapping[TableName, Collection[TableName]]
+) -> list[Term]:
+    """The texts that can be planned, the dearest first. Whoever reads what is `above` a partition may use its index."""
+    texts = []
+    for number, analysis in enumerate(analyses):
+        tables = analysis.tables
+        tables |= {part for part, wholes in above.items() if not tables.isdisjoint(wholes)}
+        weight = analysis.statement.weight
+        texts += [Term(one.sql, weight * one.share, number, tables) for one in analysis.statement.variants]
     costs = what_if.costs([term.sql for term in texts])
     priced = [
         (term.weight * cost.total, term) for term, cost in zip(texts, costs, strict=True) if cost.total is not None
@@ -132,12 +138,19 @@ def _proposed(analyses: Iterable[Analysis]) -> Iterator[IndexDefinition]:
         yield from analysis.proposals.definitions
 
 
-def _droppable(what_if: WhatIf) -> dict[str, tuple[str, str]]:
+def _droppable(what_if: WhatIf) -> dict[str, TableName]:
     return {
         quote(index.schema, index.name): (index.schema, index.table)
         for index in what_if.existing
         if index.is_droppable and index.parent is None
     }
+
+
+def _above(table: TableName, source: Source) -> frozenset[TableName]:
+    """What a partition is a part of."""
+    found = source.by_name.get(table)
+    parents = found.parents if found is not None else ()
+    return frozenset(parents).union(*(_above(parent, source) for parent in parents))
 
 
 def _recommendation(field: _Field, state: State, bit: int, name: str) -> Recommendation:

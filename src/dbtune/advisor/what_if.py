@@ -32,7 +32,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ExistingIndex:
-    """An index of the source. `definition` is None where its catalog entry says more than a definition can.
+    """An index of the source, in its table's schema. `definition` is None where the catalog says more than one can.
 
     `is_droppable` is False behind constraints, foreign keys, replica identity and clustering, of exclusion and unique
     indexes, and of the parts of a partitioned one. `scans` and `last_scan` come from the source's counters, None

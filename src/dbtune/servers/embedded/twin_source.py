@@ -42,7 +42,7 @@ def _existing(index: Index) -> ExistingIndex:
     return ExistingIndex(
         schema=index.schema,
         name=index.name,
-        table=quote(index.table_schema, index.table),
+        table=index.table,
         ddl=index.definition,
         method=index.method,
         columns=tuple(key.column for key in index.keys),
