@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from dbtune.advisor.access import Access
 from dbtune.advisor.index import IndexDefinition
-from dbtune.advisor.source import Table
+from dbtune.advisor.source import Column, Table
 
 MOST_COLUMNS = 8
 MOST_BYTES = 160
 """Width of what is included, on average: beyond it the index becomes a second table."""
 MOST_SHARE = 0.7
 """Of the row's width: an index nearly as wide as the table saves nothing."""
+_DOCUMENTS = ("json", "jsonb", "xml", "tsvector", "hstore", "bytea")
+"""Whole documents, arrays too, stay in the table: an index that repeats them is what their writers pay for."""
 
 
 def with_include(definition: IndexDefinition, access: Access, table: Table) -> IndexDefinition | None:
@@ -26,6 +28,8 @@ def with_include(definition: IndexDefinition, access: Access, table: Table) -> I
     wanted = access.needed - have - _implied(definition, access)
     missing = tuple(column.name for column in table.columns if column.name in wanted)
     if not missing or len(missing) > MOST_COLUMNS:
+        return None
+    if any(column.name in wanted and _is_document(column) for column in table.columns):
         return None
     widths = {column.name: _width(column.name, table) for column in table.columns}
     whole = sum(widths.values())
@@ -42,6 +46,10 @@ def _implied(definition: IndexDefinition, access: Access) -> frozenset[str]:
     elsewhere = {one.key.text for one in access.conditions if one.text not in definition.where}
     fixed = {one.key.text for one in access.conditions if one.text in definition.where}
     return frozenset(fixed - elsewhere - access.shown)
+
+
+def _is_document(column: Column) -> bool:
+    return column.base in _DOCUMENTS or column.base.startswith("_")
 
 
 def _width(name: str, table: Table) -> int:
