@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from dbtune.advisor.source import Column, ColumnStatistics, Index, KeyRow, Source, Statement, Table
+from dbtune.advisor import source_file
+from dbtune.advisor.source import Column, ColumnStatistics, ExtendedStatistics, Index, KeyRow, Source, Statement, Table
 from dbtune.advisor.source_file import from_bytes, to_bytes
 from dbtune.core.errors import Misused
 from dbtune.core.findings import Unexamined
@@ -29,6 +31,7 @@ SOURCE = Source(
     search_path="public",
     tables=(Table(1, "s", "t", "r", (COLUMN,), pages=3, parents=(("s", "p"),)),),
     indexes=(INDEX,),
+    extended=(ExtendedStatistics("s", "e", "s", "t", "create …", ("d",), ("a", "b"), distinct='{"1, 2": 3}'),),
     settings=(("work_mem", "4096"),),
     statements=(Statement("-123", "select $1", 7, 0.5),),
     not_examined=(Unexamined("x", "y"),),
@@ -81,11 +84,47 @@ def test_a_file_that_is_damaged_foreign_or_newer_is_one_clear_error(content: byt
     assert caught.value.hint
 
 
-def test_a_source_of_another_shape_says_where() -> None:
-    from dbtune.advisor import source_file
+MADE_UP: dict[str, list[object]] = {
+    "tables.0.pages": ["many", -1, 2**31, 1e300],
+    "tables.0.rows": [1e12, -2, float("nan"), float("inf")],
+    "tables.0.visible_pages": [-1],
+    "tables.0.columns.0.length": [0, -3, 2**40],
+    "tables.0.columns.0.statistics.0.null_frac": [-0.1, 1.1, float("nan")],
+    "tables.0.columns.0.statistics.0.avg_width": [-1, 2**40],
+    "tables.0.columns.0.statistics.0.n_distinct": [-2, float("inf")],
+    "tables.0.columns.0.statistics.0.most_common_freqs": [[0.1, float("nan")]],
+    "indexes.0.relpages": [-2],
+    "indexes.0.keys.0": [asdict(replace(KEY, expression="b")), asdict(replace(KEY, column=None))],
+    "extended.0.distinct": ["{", "[]", '{"1, 2": "3"}', '{"1, x": 3}', '{"1, 2": NaN}', '{"1, 2": -1}'],
+    "statements.0": [asdict(replace(SOURCE.statements[0], calls=-1))],
+    "taken_at": ["", "yesterday", "2025-01-01"],
+    "statistics_since": ["", "never"],
+}
 
+
+@pytest.mark.parametrize(("place", "value"), [(place, value) for place in MADE_UP for value in MADE_UP[place]])
+def test_a_figure_that_no_server_could_have_said_is_refused_with_its_place(place: str, value: object) -> None:
+    with pytest.raises(Misused, match=rf"damaged at {place}\b"):
+        from_bytes(altered(place, value), "app.twin")
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800", "\\u0000\0"])
+def test_characters_that_no_database_can_hold_are_refused(text: str) -> None:
+    with pytest.raises(Misused, match="characters"):
+        from_bytes(altered("tables.0.name", text), "app.twin")
+
+
+def test_odd_characters_are_names_like_others() -> None:
+    assert from_bytes(altered("tables.0.name", "\\u0000 😀 \n"), "app.twin").tables[0].name == "\\u0000 😀 \n"
+
+
+def altered(place: str, value: object) -> bytes:
+    """The file as somebody would write it who knows how to reckon its checksum."""
     document = json.loads(dumped())
-    document["source"]["tables"][0]["pages"] = "many"
+    *way, last = place.split(".")
+    at: Any = document["source"]
+    for step in way:
+        at = at[int(step) if step.isdigit() else step]
+    at[int(last) if last.isdigit() else last] = value
     document["checksum"] = source_file._checksum(document["source"])
-    with pytest.raises(Misused, match=r"damaged at tables\.0\.pages"):
-        from_bytes(json.dumps(document).encode(), "app.twin")
+    return json.dumps(document).encode()

@@ -1,6 +1,9 @@
-"""PostgreSQL's array literals, in which the statistics keep their values."""
+"""How PostgreSQL writes its statistics: values as array literals, counts of combinations as objects."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterator
 
 
 def array_items(literal: str | None) -> tuple[str | None, ...]:
@@ -31,6 +34,14 @@ def array_literal(items: tuple[str | None, ...]) -> str:
     """The reverse of `array_items`; everything is quoted."""
     escaped = ("NULL" if item is None else '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in items)
     return "{" + ",".join(escaped) + "}"
+
+
+def counted(text: str | None) -> Iterator[tuple[str, float]]:
+    """The items of `distinct` or `dependencies`: `{"1, 2": 100}` → ("1, 2", 100.0). Raises ValueError for another."""
+    found = {} if text is None else json.loads(text)
+    if not isinstance(found, dict) or not all(type(count) in (int, float) for count in found.values()):
+        raise ValueError("the counts of extended statistics are no object of numbers")
+    yield from ((key, float(count)) for key, count in found.items())
 
 
 def _item(characters: list[str], *, was_quoted: bool) -> str | None:

@@ -9,12 +9,13 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dbtune.advisor.source import Source
+from dbtune.advisor.source_limits import implausible
 from dbtune.core.errors import Misused
 from dbtune.core.reports import envelope
 
@@ -60,12 +61,17 @@ def from_bytes(content: bytes, name: str) -> Source:
     body = document.get("source")
     if not isinstance(body, dict) or document.get("checksum") != _checksum(body):
         raise Misused(f"{name} is damaged: its content is not what was written", hint=_HINT)
+    if not _is_text(body):
+        raise Misused(f"{name} is damaged: it holds characters that no database can", hint=_HINT)
     try:
-        return _adapter().validate_python(body)
+        source = _adapter().validate_python(body)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise Misused(f"{name} is damaged at {where}: {first['msg']}", hint=_HINT) from error
+    for where in implausible(source):
+        raise Misused(f"{name} is damaged at {where}: no server could have said so", hint=_HINT)
+    return source
 
 
 def _document(content: bytes, name: str) -> Mapping[str, Any]:
@@ -81,6 +87,28 @@ def _document(content: bytes, name: str) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise Misused(f"{name} is not a dump of a twin", hint=_HINT)
     return document
+
+
+def _is_text(body: Mapping[str, Any]) -> bool:
+    """Half a surrogate pair and NUL can be written in JSON, and nowhere else."""
+    try:
+        written = json.dumps(body, ensure_ascii=False)
+        written.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\\u0000" not in written or not any("\0" in text for text in _strings(body))
+
+
+def _strings(value: object) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str(text):
+                yield text
+            case dict(items):
+                waiting += [*items.keys(), *items.values()]
+            case list(items):
+                waiting += items
 
 
 def _checksum(body: Mapping[str, Any]) -> str:

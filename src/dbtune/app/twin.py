@@ -13,7 +13,7 @@ from dbtune.advisor.narrowing import only_named
 from dbtune.advisor.source import Source
 from dbtune.advisor.source_file import MOST_BYTES, from_bytes, to_bytes
 from dbtune.advisor.source_report import DumpReport
-from dbtune.app.streams import is_stream
+from dbtune.app.streams import is_stream, read_at_most
 from dbtune.core.errors import Misused, Refused
 from dbtune.core.progress import Progress, silent
 
@@ -67,11 +67,12 @@ def dump(dsn: str, path: Path, wish: Wish, progress: Progress = silent) -> DumpR
 def read_dump(path: Path) -> Source:
     """Raises Misused for a file that is not there, damaged, foreign or newer."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise Misused(f"{path} is larger than a dump can be", hint="name a file of `dbtune twin dump`")
-        return from_bytes(path.read_bytes(), str(path))
+        content = read_at_most(path, MOST_BYTES)
     except OSError as error:
         raise Misused(f"{path} cannot be read: {error.strerror}", hint="name a file of `dbtune twin dump`") from error
+    if content is None:
+        raise Misused(f"{path} is larger than a dump can be", hint="name a file of `dbtune twin dump`")
+    return from_bytes(content, str(path))
 
 
 def _only_touched(source: Source) -> Source:

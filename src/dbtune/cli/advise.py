@@ -162,14 +162,16 @@ def _duration(text: str, option: str) -> float:
 def _read(paths: list[Path] | None, option: str) -> tuple[Given, ...]:
     """Raises Misused for a file that cannot be read."""
     from dbtune.app.advise import Given
+    from dbtune.app.streams import read_at_most
     from dbtune.core.errors import Misused
 
     found = []
     for path in paths or ():
         try:
-            if path.stat().st_size > _MOST_BYTES:
-                raise Misused(f"{option} {path} is larger than {_MOST_BYTES >> 20} MB", hint="cut out what matters")
-            found.append(Given(path.read_bytes().decode("utf-8-sig", "replace"), str(path)))
+            content = read_at_most(path, _MOST_BYTES)
         except OSError as error:
             raise Misused(f"{option} {path} cannot be read: {error.strerror}", hint="name a file of SQL") from error
+        if content is None:
+            raise Misused(f"{option} {path} is larger than {_MOST_BYTES >> 20} MB", hint="cut out what matters")
+        found.append(Given(content.decode("utf-8-sig", "replace"), str(path)))
     return tuple(found)

@@ -15,7 +15,7 @@ import pytest
 from psycopg import conninfo
 
 from dbtune.advisor.index import IndexDefinition, IndexKey
-from dbtune.advisor.source import Constraint, Function, Source, Table
+from dbtune.advisor.source import Constraint, Function, Source, Table, TypeDefinition
 from dbtune.core.errors import Misused, Unsupported
 from dbtune.core.identifiers import quote
 from dbtune.servers.embedded import twin as twin_module
@@ -85,6 +85,7 @@ def strange(postgres_dsn: str, proof: Path) -> Iterator[Twin]:
         source, "items", "place", extension="postgis", type="public.geometry(Point,4326)", type_schema="public",
         type_name="geometry", base="geometry",
     )  # fmt: skip
+    source = with_column(source, "items", "kind", type="public.checked", type_schema="public", type_name="checked")
     key = next(one for one in source.indexes if one.name == "items_kind")
     plain = replace(key, constraint=None)
     shell = shell_command(proof)
@@ -95,17 +96,37 @@ def strange(postgres_dsn: str, proof: Path) -> Iterator[Twin]:
         functions=(
             Function("public", "bad", shell),
             Function("public", "worse", f"create function public.worse() returns int language sql as $$ {shell} $$"),
+            # Better matches than what PostgreSQL has, for a superuser who looks for functions in these schemas.
+            trap("public.unnest", "oid[]", shell),
+            trap("postgres.pg_buffercache_evict_all", "", shell),
+            trap("public.to_regclass", "unknown", shell),
+            trap("public.is_checked", "int", shell),
         ),
-        constraints=(Constraint("public", "items", "c", "c", f"check (true); {shell}"),),
+        sequences=(("postgres", "numbers"),),
+        types=(TypeDefinition("public", "checked", "d", base="int check (public.is_checked(value) is null)"),),
+        constraints=(
+            Constraint("public", "items", "c", "c", f"check (true); {shell}"),
+            Constraint("public", "items", "f", "f", "foreign key (id) references public.items (id)"),
+        ),
         indexes=(
             *source.indexes,
             replace(plain, name="odd", definition="create index odd on items using foo (id)"),
             replace(plain, name="worse", definition=shell),
+            replace(plain, name="in", definition="copy public.items from stdin"),
+            replace(plain, name="out", definition="copy public.items to stdout; copy public.items to stdout"),
             replace(plain, name="far_kind", table="far"),
         ),
     )
     with open_twin(source) as twin:
         yield twin
+
+
+def trap(name: str, arguments: str, shell: str) -> Function:
+    """Performs `shell` where whoever calls it may, and else goes unnoticed."""
+    body = f"begin {shell}; return null; exception when insufficient_privilege then return null; end"
+    text = f"create function {name}({arguments}) returns int language plpgsql as $trap$ {body} $trap$"
+    schema, _, own_name = name.partition(".")
+    return Function(schema, own_name, text)
 
 
 def shell_command(proof: Path) -> str:
@@ -136,6 +157,7 @@ def test_texts_of_a_file_are_performed_without_rights(strange: Twin, proof: Path
     where = IndexDefinition("public", "items", (IndexKey("id"),), where=f"true); {shell}; select (1")
     assert strange.add([where])[0].reason
     assert strange.costs([shell])[0].total is None
+    assert strange.costs(["select unnest(array[1::oid])"])[0].total is not None, "the traps are there"
     assert not proof.exists()
 
 

@@ -57,10 +57,9 @@ def open_twin(source: Source, *, progress: Progress = silent) -> Iterator[Twin]:
                 SERVER, initdb=("--no-data-checksums", *locale), place_below=place_in_memory(), from_kept=True
             )
         )
-        admin = _session(stack, server.dsn, read_only=False)
+        admin = _admin(stack, server.dsn)
         with translated("preparing the twin"):
             admin.execute(f"/* dbtune */ create role {OWNER} login".encode())
-            admin.execute(f"/* dbtune */ grant create on database postgres to {OWNER}".encode())
         own = server.dsn.replace("postgresql://postgres@", f"postgresql://{OWNER}@", 1)
         builder = _session(stack, own, read_only=False)
         progress("loading schema and statistics")
@@ -68,12 +67,20 @@ def open_twin(source: Source, *, progress: Progress = silent) -> Iterator[Twin]:
         with preparing("twin"), contextlib.ExitStack() as besides:
             admins, builders = [admin], [builder]
             if len(source.tables) >= MANY_TABLES:
-                admins.append(_session(besides, server.dsn, read_only=False))
+                admins.append(_admin(besides, server.dsn))
                 builders.append(_session(besides, own, read_only=False))
             problems = load(admins, builders, source, data)
         planner = _session(stack, own, read_only=True)
         behave_like(planner, source)
         yield Twin(source, (*source.not_examined, *problems), Sessions(admin, builder, planner), data)
+
+
+def _admin(stack: contextlib.ExitStack, dsn: str) -> Connection:
+    """The superuser's, who must never run what a dump has brought: a function `public.unnest(oid[])`, say."""
+    session = _session(stack, dsn, read_only=False)
+    with translated("preparing the twin"):
+        session.execute("/* dbtune */ set search_path = pg_catalog, pg_temp")
+    return session
 
 
 def _session(stack: contextlib.ExitStack, dsn: str, *, read_only: bool) -> Connection:

@@ -12,6 +12,7 @@ import psycopg
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.source import Source, Table
 from dbtune.advisor.what_if import Candidate
+from dbtune.servers.embedded.twin_ddl import execute
 from dbtune.servers.embedded.twin_files import resize
 from dbtune.servers.embedded.twin_load import OWNER, evict, grow_index, relations, set_sizes, sizes_of
 from dbtune.servers.embedded.twin_measures import BuiltColumn, known_statistics, measure
@@ -125,7 +126,7 @@ class Candidates:
             with builder.transaction():
                 for start in range(0, len(every), _AT_ONCE):
                     texts = [part.definition.ddl(name=part.name) for part in every[start : start + _AT_ONCE]]
-                    builder.execute(";\n".join(texts).encode())
+                    execute(builder, ";\n".join(texts))
         except psycopg.Error:
             if builder.broken:
                 raise
@@ -137,8 +138,7 @@ class Candidates:
         try:
             with builder.transaction():
                 for part in parts:
-                    # Binary forces the extended protocol: one statement, whatever is in an expression.
-                    builder.cursor(binary=True).execute(part.definition.ddl(name=part.name).encode())
+                    execute(builder, part.definition.ddl(name=part.name), alone=True)
         except psycopg.Error as error:
             if builder.broken:
                 raise

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from dbtune.core.findings import Unexamined
 from dbtune.servers.embedded.twin_schema import Ddl
@@ -28,6 +29,26 @@ def perform(connections: Sequence[Connection], stages: Iterable[Sequence[Sequenc
     return tuple(_one_by_one(connections[0], failed))
 
 
+def execute(connection: Connection, text: str, *, alone: bool = False) -> None:
+    """Performs somebody's text; `alone` it is one statement, whatever it may hold. Raises psycopg.Error."""
+    try:
+        # Binary forces the extended protocol, which takes no second statement.
+        connection.cursor(binary=alone).execute(text.encode())
+    except psycopg.Error:
+        _end_copies(connection)
+        raise
+
+
+def _end_copies(connection: Connection) -> None:
+    """A COPY that came with the text leaves the session waiting for data that nobody has."""
+    wire = connection.pgconn
+    while wire.transaction_status == TransactionStatus.ACTIVE and (result := wire.get_result()) is not None:
+        if result.status == ExecStatus.COPY_IN:
+            wire.put_copy_end(b"there are no rows in a dump")
+        while result.status == ExecStatus.COPY_OUT and wire.get_copy_data(0)[0] > 0:
+            pass
+
+
 def _attempt(connection: Connection, statements: Sequence[Ddl]) -> list[Ddl]:
     """What failed."""
     failed: list[Ddl] = []
@@ -41,7 +62,7 @@ def _attempt(connection: Connection, statements: Sequence[Ddl]) -> list[Ddl]:
 def _at_once(connection: Connection, chunk: Sequence[Ddl]) -> bool:
     try:
         with connection.transaction():
-            connection.execute(";\n".join(one.sql for one in chunk).encode())
+            execute(connection, ";\n".join(one.sql for one in chunk))
     except psycopg.Error as error:
         _still_there(connection, error)
         return False
@@ -74,8 +95,7 @@ def _note(reasons: dict[Ddl, str], one: Ddl, reason: str) -> bool:
 def _try(connection: Connection, sql: str) -> str | None:
     """Why it failed."""
     try:
-        # Binary forces the extended protocol: one statement, whatever a file's text may hold.
-        connection.cursor(binary=True).execute(sql.encode())
+        execute(connection, sql, alone=True)
     except psycopg.Error as error:
         _still_there(connection, error)
         return error.diag.message_primary or str(error).strip()

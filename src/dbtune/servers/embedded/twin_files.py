@@ -13,6 +13,8 @@ from pathlib import Path
 
 BLOCK = 8192
 SEGMENT_PAGES = 131072
+MOST_PAGES = 2**32 - 2
+"""MaxBlockNumber and one: what is reckoned from estimates may be anything."""
 _OPAQUE = BLOCK - 16
 _LEAF, _ROOT = 1, 2
 _MINUS_INFINITY = 0x2000 | 8
@@ -21,6 +23,7 @@ _MINUS_INFINITY = 0x2000 | 8
 
 def resize(path: Path, pages: int) -> None:
     """Makes a relation exactly that long, in segments of a gigabyte; what is new reads as zeros."""
+    pages = min(pages, MOST_PAGES)
     for number in range(max(-(-pages // SEGMENT_PAGES), 1)):
         segment = _segment(path, number)
         size = min(max(pages - number * SEGMENT_PAGES, 0), SEGMENT_PAGES) * BLOCK

@@ -65,8 +65,8 @@ def load(
             builder.execute("/* dbtune */ set check_function_bodies = off")
         problems += perform(builders, schema.everything(source, missing, len(builders)))
         _enforce(admin)
-        problems += load_statistics(admins, source, missing)
-        problems += load_extended(admin, source)
+        problems += load_statistics(builders, source, missing)
+        problems += load_extended(admin, builders[0], source)
         _grow(admin, source, data)
     return tuple(problems)
 
@@ -87,7 +87,7 @@ def relations(admin: Connection, data: Path, oids: Sequence[int] | None = None) 
 
 def evict(admin: Connection) -> None:
     """Writes out and forgets every page in memory, so that files may be changed beneath the server."""
-    admin.execute("/* dbtune */ select pg_buffercache_evict_all()")
+    admin.execute("/* dbtune */ select public.pg_buffercache_evict_all()")
 
 
 def oids_by_name(admin: Connection, source: Source) -> dict[str, tuple[int, ...]]:
@@ -134,7 +134,7 @@ def key_attributes(source: Source, index: Index) -> list[Attribute]:
 
 def _extensions(admin: Connection, source: Source) -> set[str]:
     """Those of the source that the twin has not, where columns have types of theirs or they are known to matter."""
-    admin.execute("/* dbtune */ create extension if not exists pg_buffercache")
+    admin.execute("/* dbtune */ create extension if not exists pg_buffercache with schema public")
     available = {
         str(row[0]) for row in admin.execute("/* dbtune */ select name::text from pg_available_extensions").fetchall()
     }

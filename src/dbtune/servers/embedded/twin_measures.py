@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dbtune.advisor import index_size
-from dbtune.advisor.arrays import array_items
+from dbtune.advisor.arrays import array_items, counted
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.index_size import Attribute, Size
 from dbtune.advisor.source import Column, ColumnStatistics, Source, Table
@@ -174,9 +173,9 @@ def _combinations(source: Source, table: Table, definition: IndexDefinition) -> 
 def _counted(source: Source, table: Table) -> Iterator[tuple[set[str | None], float]]:
     numbers = {column.number: column.name for column in table.columns}
     for one in source.extended:
-        if (one.table_schema, one.table) == (table.schema, table.name) and one.distinct:
-            for key, count in json.loads(one.distinct).items():
-                yield {numbers.get(int(number)) for number in key.split(",")}, float(count)
+        if (one.table_schema, one.table) == (table.schema, table.name):
+            for key, count in counted(one.distinct):
+                yield {numbers.get(int(number)) for number in key.split(",")}, count
 
 
 def _gin(table: Table, definition: IndexDefinition, keys: Sequence[Attribute], rows: float) -> Size:

@@ -37,24 +37,27 @@ _RESTORE = (
 _FIELDS = tuple(field.name for field in fields(ColumnStatistics))
 
 
-def load_statistics(admins: Sequence[Connection], source: Source, missing: set[str]) -> list[Unexamined]:
-    """What PostgreSQL would not take. Connections work side by side, but never on one table: each locks its tables."""
-    parts = [list(_rows(source, source.tables[side :: len(admins)], missing)) for side in range(len(admins))]
-    with ThreadPoolExecutor(len(admins)) as pool:
-        return [problem for problems in pool.map(_restore, admins, parts) for problem in problems]
+def load_statistics(builders: Sequence[Connection], source: Source, missing: set[str]) -> list[Unexamined]:
+    """What PostgreSQL would not take. Connections work side by side, but never on one table: each locks its tables.
+
+    Under the owner of the tables: reading a value performs the checks of its domain, which came with the dump.
+    """
+    parts = [list(_rows(source, source.tables[side :: len(builders)], missing)) for side in range(len(builders))]
+    with ThreadPoolExecutor(len(builders)) as pool:
+        return [problem for problems in pool.map(_restore, builders, parts) for problem in problems]
 
 
-def _restore(admin: Connection, rows: Sequence[dict[str, Any]]) -> list[Unexamined]:
+def _restore(builder: Connection, rows: Sequence[dict[str, Any]]) -> list[Unexamined]:
     """All columns in one statement; one by one where PostgreSQL does not take them together."""
     problems = []
     try:
-        with admin.transaction():
-            admin.execute(_RESTORE, (json.dumps(rows),))
+        with builder.transaction():
+            builder.execute(_RESTORE, (json.dumps(rows),))
     except psycopg.Error:
         for row in rows:
             try:
-                with admin.transaction():
-                    admin.execute(_RESTORE, (json.dumps([row]),))
+                with builder.transaction():
+                    builder.execute(_RESTORE, (json.dumps([row]),))
             except psycopg.Error as error:
                 name = quote(row["schema"], row["relation"], row["column"])
                 reason = f"cannot be carried over: {error.diag.message_primary}"
