@@ -56,3 +56,8 @@ def test_other_methods_grow_with_what_they_hold() -> None:
     assert gist(100_000, [INT]).pages > gist(1000, [INT]).pages
     assert gin(100_000, 10, 1000, 8).pages > gin(100_000, 1, 1000, 8).pages
     assert brin(100_000, [INT]).pages < 20
+
+
+def test_a_table_that_has_shrunk_since_it_was_analyzed_has_a_small_index() -> None:
+    common = tuple(1 / 30 for _ in range(30))
+    assert btree(10, [Attribute(4, 4, 4.0, distinct=30, common=common)]).pages == 2

@@ -190,6 +190,9 @@ def _merged(rows: float, keys: Sequence[Attribute], base: float, distinct: float
         tuples += number * count
         total += number * size
         extra += number * (size - count * (each + _LINE_POINTER))
+    if not tuples:
+        # Fewer rows than the statistics know values of: the table has shrunk since.
+        return rows, rows * (base + _LINE_POINTER), 0.0
     return tuples, total, extra / tuples
 
 
