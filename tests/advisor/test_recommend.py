@@ -15,7 +15,7 @@ import pytest
 from dbtune.advisor.analysis import Analysis, analyse
 from dbtune.advisor.exploring import explore
 from dbtune.advisor.prices import Prices, Term
-from dbtune.advisor.recommend import Question, Recommended, recommend
+from dbtune.advisor.recommend import Question, Recommended, recommend, value
 from dbtune.advisor.search import NOTICED, Search
 from dbtune.advisor.source import Source
 from dbtune.advisor.states import NO_LIMITS, Burden, Limits, State, States
@@ -50,6 +50,18 @@ def test_the_workload_becomes_cheaper_and_every_index_is_missed(shop: Source, sh
         assert one.benefit > 0
         assert one.queries, one.name
         assert one.size_bytes > 0
+
+
+def test_what_is_left_of_an_advice_is_valued_anew(shop: Source, shop_twin: Twin) -> None:
+    question = Question(_analyses(WORKLOAD, shop_twin, shop), shop_twin, shop)
+    found = recommend(question)
+    again = value(question, found.recommendations, found.drops)
+    assert again.recommendations == found.recommendations
+    assert (again.cost_before, again.cost_after) == pytest.approx((found.cost_before, found.cost_after))
+    first, *rest = found.recommendations
+    left = value(question, rest, found.drops)
+    assert {one.name for one in left.recommendations} == {one.name for one in rest}
+    assert left.cost_after == pytest.approx(found.cost_after + first.benefit)
 
 
 def test_the_same_question_gets_the_same_answer(shop: Source, shop_twin: Twin) -> None:

@@ -157,6 +157,8 @@ def test_measured_advice_keeps_what_helps_and_leaves_the_server_as_it_was(orders
     assert served.before_s is not None
     assert served.after_s is not None
     assert served.after_s < served.before_s
+    (timing,) = found.timings
+    assert (timing.query, timing.before_s, timing.after_s) == (LOOK_UP, served.before_s, served.after_s)
     assert _indexes(orders) == before
     assert any("not measured" in note for note in found.notes)
     with psycopg.connect(orders) as session:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dbtune.advisor.advice import Advice, Drop, Explanation, Recommendation, Rejected, Served
+from dbtune.advisor.advice import Advice, Drop, Explanation, Recommendation, Rejected, Served, Timing
 from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.advisor.workload import NotExamined
 from dbtune.core.findings import Unexamined
@@ -43,9 +43,13 @@ def advice() -> Advice:
         cost_after=2e4,
         statements=7,
         examined_share=0.9,
-        not_examined=(NotExamined("vacuum", "it has no plan", "7", 3.0), NotExamined("begin", "it has no plan")),
+        not_examined=(
+            NotExamined("vacuum", "it has no plan", "7", 3.0, "slow.sql:9"),
+            NotExamined("begin", "it has no plan"),
+        ),
         gaps=(Unexamined("extension postgis", "the twin has no such extension", "ask elsewhere"),),
         rejected=(Rejected(ROUGH, "slow_idx", "it made a statement slower"),),
+        timings=(Timing(LONG, 1200, 0.2, 0.001), Timing("select | `<b>`\nfrom t", 1, 3.0, 0.5, is_cut=True)),
         explanations=(Explanation("orders_customer_idx", LONG, plan[0], plan[0]),),
         notes=("the time was over",),
     )
@@ -71,7 +75,14 @@ def test_the_json_has_every_field_that_others_build_on() -> None:
     assert served["queryid"] == "-42", "64 bits are text"
     (drop,) = document["drops"]
     assert {"name", "table", "ddl", "size_bytes", "reason", "replaced_by", "confidence"} < set(drop)
+    assert drop["table"] == "shop.orders"
     assert {"cost_before", "cost_after", "statements"} < set(document["workload"])
+    assert [one["share"] for one in document["recommendations"]] == [0.1, 1e-6]
+    assert [(one["before_s"], one["before_cut"], one["after_s"]) for one in document["timings"]] == [
+        (0.2, False, 0.001),
+        (3.0, True, 0.5),
+    ]
+    assert [one.get("place") for one in document["not_examined"]] == ["slow.sql:9", None, None]
     assert [(one["query"], bool(one["reason"])) for one in document["not_examined"]] == [
         ("vacuum", True),
         ("begin", True),
@@ -86,7 +97,10 @@ def test_the_terminal_s_lines_fit_and_the_statements_can_be_copied(width: int) -
     assert "\x1b" not in text
     joined = " ".join(text.split())
     assert 'create index concurrently "orders_customer_idx" on "shop"."orders"' in joined
-    assert "2 statements: it has no plan" in joined
+    assert "2 statements: it has no plan (such as slow.sql:9: vacuum)" in joined
+    assert "Number 2 brings less than 1 % and takes 1.00 MB" in joined
+    assert "200 times as fast" in joined
+    assert "shop.products gin (tags), slow_idx: it made a statement slower" in joined
     assert "the time was over" in joined
 
 
@@ -110,3 +124,19 @@ def test_documents_say_all_of_it(form: OutputFormat) -> None:
     text = RENDERERS[form](advice(), Screen())
     for said in ("orders_customer_idx", "slower", "twice", "Not examined", "the time was over", "Why"):
         assert said in text, said
+    for said in ("Number 2 brings less than 1 %", "200 times as fast", "over 3.00s"):
+        assert said in text, said
+
+
+def test_a_statement_with_marks_of_its_own_breaks_no_table() -> None:
+    rows = [line for line in RENDERERS["markdown"](advice(), Screen()).splitlines() if "from t" in line]
+    assert rows == ["| 1 | over 3.00s | 500ms | 6 times as fast | select \\| \\`\\<b\\>\\` from t |"]
+    assert "<b>" not in RENDERERS["html"](advice(), Screen())
+
+
+def test_a_tree_keeps_to_its_lines() -> None:
+    document = {"Node Type": "Seq Scan", "Relation Name": "x" * 90, "Schema": "public", "Total Cost": 9000.0}
+    (plan,) = read_plans(json.dumps({"Plan": document}))
+    found = replace(advice(), explanations=(Explanation("orders_customer_idx", "select 1", plan, plan),))
+    shown = [line for line in RENDERERS["terminal"](found, Screen(width=80)).splitlines() if "xxx" in line]
+    assert [line[-1] for line in shown] == ["…", "…"]

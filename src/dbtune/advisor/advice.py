@@ -85,6 +85,22 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """A statement as it was measured: one call without any advised index, and with those that stayed.
+
+    `is_cut` as in Served. `calls` is its weight.
+    """
+
+    query: str
+    calls: float
+    before_s: float
+    after_s: float
+    is_cut: bool = False
+    queryid: str | None = None
+    place: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """One statement that an advised index serves: its plan without that index, and with it."""
 
@@ -99,6 +115,7 @@ class Advice:
     """The answer. Costs are sums over the workload, each statement by its weight; the indexes' writes are in them.
 
     `not_examined` are statements, `gaps` what could not be carried over of the database itself, `notes` for a person.
+    `timings` are there where the advice was measured, the statement that gains most first.
     """
 
     target: str
@@ -114,6 +131,7 @@ class Advice:
     not_examined: tuple[NotExamined, ...] = ()
     gaps: tuple[Unexamined, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    timings: tuple[Timing, ...] = ()
     explanations: tuple[Explanation, ...] = ()
     notes: tuple[str, ...] = ()
     is_complete: bool = True

@@ -102,10 +102,27 @@ def recommend(question: Question, progress: Progress = silent) -> Recommended:
     names = name_apart((one.definition for one in chosen.values()), {index.name for index in what_if.existing})
     drops, after = find_drops(field.states, state, Present(what_if.existing, names, question.source))
     progress("who gains what", 0.9)
-    made = [_recommendation(field, after, bit, names[one.definition]) for bit, one in chosen.items()]
-    ranked = sorted(made, key=lambda one: (-one.benefit, one.definition.sort_key))
+    ranked = _ranked(field, after, {bit: names[one.definition] for bit, one in chosen.items()})
     notes = dict.fromkeys(note for analysis in analyses for note in analysis.proposals.notes)
-    return Recommended(tuple(ranked), drops, field.states.before.cost, after.cost, tuple(notes))
+    return Recommended(ranked, drops, field.states.before.cost, after.cost, tuple(notes))
+
+
+def value(question: Question, kept: Iterable[Recommendation], drops: Sequence[Drop]) -> Recommended:
+    """What just these indexes cost and bring, under their names, with those drops."""
+    names = {one.definition: one.name for one in kept}
+    field = _Field(question, States(_prices(question), NO_LIMITS))
+    states = field.states
+    wanted = field.add(names)
+    gone = functools.reduce(operator.or_, (states.prices.bit(quote(one.schema, one.name)) for one in drops), 0)
+    after = states.settled(states.step(states.before, add=wanted, remove=gone))
+    ranked = _ranked(field, after, {bit: names[one.definition] for bit, one in field.candidates.items()})
+    return Recommended(ranked, tuple(drops), states.before.cost, after.cost, ())
+
+
+def _ranked(field: _Field, state: State, names: Mapping[int, str]) -> tuple[Recommendation, ...]:
+    """Those that are missed most first."""
+    made = [_recommendation(field, state, bit, name) for bit, name in names.items()]
+    return tuple(sorted(made, key=lambda one: (-one.benefit, one.definition.sort_key)))
 
 
 def _prices(question: Question) -> Prices:

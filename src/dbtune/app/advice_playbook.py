@@ -10,7 +10,7 @@ from dbtune.advisor.advice import Advice, Drop, Recommendation
 from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.app.fix_playbook import as_item
 from dbtune.core.units import format_size
-from dbtune.render.advice_outline import brief
+from dbtune.render.advice_outline import brief, facts, gain
 from dbtune.render.text import one_line
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -21,7 +21,9 @@ def advice_playbook(advice: Advice) -> str | None:
     """None where nothing is advised: a playbook has steps. Drops are comments, for a person to judge."""
     if not advice.recommendations:
         return None
-    return "".join((*_head(advice), *(part for one in advice.recommendations for part in _index(one)), *_drops(advice)))
+    return "".join(
+        (*_head(advice), *(part for one in advice.recommendations for part in _index(one, advice)), *_drops(advice))
+    )
 
 
 def index_step(definition: IndexDefinition, name: str | None = None) -> dict[str, Any]:
@@ -67,11 +69,10 @@ def _head(advice: Advice) -> Iterator[str]:
     yield f"version: 1\nname: advice-{advice.started_at:%Y-%m-%d}\nsteps:\n"
 
 
-def _index(one: Recommendation) -> Iterator[str]:
-    yield f"  # {format_size(one.size_bytes)}, {one.confidence}: {one_line(one.why)}\n"
+def _index(one: Recommendation, advice: Advice) -> Iterator[str]:
+    yield f"  # {facts(one, advice)}: {one_line(one.why)}\n"
     for served in one.queries:
-        change = f"cost {served.cost_before:,.0f} -> {served.cost_after:,.0f}"
-        yield f"  # serves {served.calls:,.0f}×, {change}: {brief(served)[:_LONGEST_TEXT]}\n"
+        yield f"  # serves {gain(served)}: {brief(served)[:_LONGEST_TEXT]}\n"
     if one.parts is None:
         yield as_item({"index": index_step(one.definition, one.name)})
         return

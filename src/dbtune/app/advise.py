@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbtune.advisor.advice import Advice, Explanation, Recommendation
+from dbtune.advisor.advice import Advice
 from dbtune.advisor.analysis import Analyses, Analysis, analyse
 from dbtune.advisor.logs import read_log
 from dbtune.advisor.narrowing import narrowed, only_named
-from dbtune.advisor.recommend import Question, Recommended, recommend
+from dbtune.advisor.recommend import Question, recommend
 from dbtune.advisor.referential import with_referential_checks
 from dbtune.advisor.scripts import one_statement, read_script
 from dbtune.advisor.source import Source, Statement
@@ -22,6 +22,7 @@ from dbtune.advisor.states import NO_LIMITS, Limits
 from dbtune.advisor.texts import count_parameters
 from dbtune.advisor.what_if import PLANNER_VERSION, WhatIf
 from dbtune.advisor.workload import Observed, Workload, gather
+from dbtune.app.advise_why import explained, named
 from dbtune.app.targets import OpenTargets
 from dbtune.core.errors import Misused, Refused
 from dbtune.core.progress import Progress, silent
@@ -33,8 +34,6 @@ EFFORT_PER_S = 160.0
 """Of the search, for each second that it may take. A machine of today does four times that or more: the work ends the
 search, so that the same input gives the same advice; time does only where a machine is very slow or very busy.
 """
-MOST_EXPLAINED = 5
-"""Statements whose plans `--why` shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +84,21 @@ def advise(targets: OpenTargets, wish: Wish, progress: Progress = silent) -> Adv
             raise Misused(
                 f"no statement could be examined: {'; '.join(reasons[:3])}", hint="does it run on this database?"
             )
-        advice = _advised(twin, narrowed(source, _texts(workload)), analyses, wish, progress)
-    advice = replace(advice, target=target, started_at=started_at, notes=(*left, *advice.notes))
-    if wish.measure and advice.recommendations:
-        from dbtune.app.advise_measured import measured
+        question = Question(analyses.each, twin, narrowed(source, _texts(workload)), wish.limits)
+        advice = _advised(question, analyses, wish, progress)
+        name = None if wish.why is None else named(wish.why, advice.recommendations)
+        advice = replace(advice, target=target, started_at=started_at, notes=(*left, *advice.notes))
+        if wish.measure and advice.recommendations:
+            advice = _measured(targets.postgres or "", advice, question, wish, progress)
+        explanations = () if name is None else tuple(explained(name, advice, analyses.each, twin))
+    return replace(advice, explanations=explanations, duration_s=time.monotonic() - clock)
 
-        advice = measured(targets.postgres or "", advice, _runnable(analyses), wish.statement_timeout_s, progress)
-    return replace(advice, duration_s=time.monotonic() - clock)
+
+def _measured(dsn: str, advice: Advice, question: Question, wish: Wish, progress: Progress) -> Advice:
+    from dbtune.app.advise_measured import measured
+    from dbtune.app.advise_results import revalued
+
+    return revalued(measured(dsn, advice, _runnable(question.analyses), wish.statement_timeout_s, progress), question)
 
 
 def _source(
@@ -198,26 +205,26 @@ def _twin(source: Source, workload: Workload, progress: Progress) -> Iterator[Wh
         yield twin
 
 
-def _runnable(analyses: Analyses) -> dict[str, Runnable]:
+def _runnable(analyses: Iterable[Analysis]) -> dict[str, Runnable]:
     """One text without parameters for each statement that has one."""
     from dbtune.app.advise_timings import Runnable
 
     found: dict[str, Runnable] = {}
-    for one in analyses.each:
-        for variant in one.statement.variants:
+    for statement in (one.statement for one in analyses):
+        for variant in statement.variants:
             if not count_parameters(variant.sql):
-                found.setdefault(one.statement.text, Runnable(variant.sql, one.statement.weight))
+                made = Runnable(variant.sql, statement.weight, statement.queryid, statement.place)
+                found.setdefault(statement.text, made)
     return found
 
 
-def _advised(twin: WhatIf, source: Source, analyses: Analyses, wish: Wish, progress: Progress) -> Advice:
+def _advised(question: Question, analyses: Analyses, wish: Wish, progress: Progress) -> Advice:
     start = time.monotonic()
 
     def is_late(share: float) -> bool:
         return time.monotonic() - start > wish.max_time_s * share
 
-    effort = EFFORT_PER_S * wish.max_time_s
-    found = recommend(Question(analyses.each, twin, source, wish.limits, is_late, effort), progress)
+    found = recommend(replace(question, is_late=is_late, most_effort=EFFORT_PER_S * wish.max_time_s), progress)
     return Advice(
         target="",
         started_at=datetime.now(UTC),
@@ -230,9 +237,8 @@ def _advised(twin: WhatIf, source: Source, analyses: Analyses, wish: Wish, progr
         examined_share=analyses.workload.examined_share,
         limits=wish.limits,
         not_examined=analyses.workload.not_examined,
-        gaps=tuple(twin.not_examined),
-        notes=(*found.notes, *_notes(source, is_late)),
-        explanations=_explained(wish.why, found, analyses.each, twin),
+        gaps=tuple(question.what_if.not_examined),
+        notes=(*found.notes, *_notes(question.source, is_late)),
         is_complete=not is_late(1.0),
     )
 
@@ -251,35 +257,3 @@ def _notes(source: Source, is_late: Callable[[float], bool]) -> Iterator[str]:
         )
     if is_late(1.0):
         yield "the time was over before the search was; --max-time gives it more"
-
-
-def _explained(
-    why: str | None, found: Recommended, analyses: Iterable[Analysis], twin: WhatIf
-) -> tuple[Explanation, ...]:
-    """The plans of the statements that an advised index serves, without it and with it."""
-    if why is None:
-        return ()
-    chosen = [one.definition for one in found.recommendations]
-    wanted = _named(why, found)
-    texts: Mapping[str, str] = {one.statement.text: one.statement.variants[0].sql for one in analyses}
-    return tuple(
-        Explanation(
-            wanted.name,
-            served.query,
-            twin.plan(texts[served.query], active=[one for one in chosen if one != wanted.definition]),
-            twin.plan(texts[served.query], active=chosen),
-        )
-        for served in wanted.queries[:MOST_EXPLAINED]
-    )
-
-
-def _named(why: str, found: Recommended) -> Recommendation:
-    """By its name, or by its number in the list."""
-    from dbtune.core.identifiers import did_you_mean
-
-    for number, one in enumerate(found.recommendations, start=1):
-        if why in (one.name, str(number)):
-            return one
-    names = [one.name for one in found.recommendations]
-    hint = did_you_mean(why, names) or f"advised are: {', '.join(names) or 'none'}"
-    raise Misused(f"no advised index is called {why}", hint=hint)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dbtune.advisor.advice import Advice, Drop, Recommendation, Rejected
+from dbtune.app.advise_results import timings_of, told, with_times
 from dbtune.app.advise_timings import CLEAR, CLOSE, NOTABLE, Runnable, Timed, Timings
 from dbtune.core.errors import Refused
 from dbtune.core.progress import Progress
@@ -57,13 +58,15 @@ def measured(
         after = timings.under(before, court.gone, to_the_end=True)
         bare = {query: timings.bare(query) for query in before}
     skipped = len(statements) - len(before)
-    notes = [f"{skipped} statements write or cannot be run, and were not measured"] if skipped else []
+    notes = [f"not measured, as they write or cannot be run: {skipped} of {len(statements)} statements"] * bool(skipped)
+    found = timings_of(statements, bare, after)
     return replace(
         advice,
-        recommendations=tuple(_with_times(one, bare, after) for one in kept),
+        recommendations=with_times(kept, found),
         rejected=(*failed, *court.rejected),
         drops=drops,
-        notes=(*advice.notes, *notes, _sum(statements, bare, after)),
+        timings=found,
+        notes=(*advice.notes, *notes, told(found)),
     )
 
 
@@ -188,20 +191,27 @@ class _Court:
                 return True
             if self._is_late():
                 continue
-            if all(self._is_as_fast_without(name, query) for query in users):
-                self.gone[name] = "its statements were no faster with it"
+            if all(self._is_as_fast(*self._pair(name, query)) for query in users):
+                self.gone[name] = self._no_faster(name, max(users, key=lambda query: (now[query].seconds, query)))
                 return True
         return False
 
-    def _is_as_fast_without(self, name: Name, query: str) -> bool:
-        """Plans that take nearly as long are timed in turns."""
+    def _pair(self, name: Name, query: str) -> tuple[Timed | None, Timed | None]:
+        """Without it, and with it. Plans that take nearly as long are timed in turns."""
         without = {*self.gone, name}
         now, other = (self.timings.under((query,), gone).get(query) for gone in (self.gone, without))
         if now is None or other is None:
-            return other is None
+            return other, now
         if not other.is_cut and now.seconds * CLOSE <= other.seconds <= now.seconds * CLEAR:
             now, other = self.timings.paired(query, self.gone, without) or (now, other)
-        return self._is_as_fast(other, now)
+        return other, now
+
+    def _no_faster(self, name: Name, query: str) -> str:
+        without, now = self._pair(name, query)
+        reason = "its statements were no faster with it"
+        if without is None or now is None:
+            return reason
+        return f"{reason}, {format_duration(without.seconds)} without and {format_duration(now.seconds)}: {query[:80]}"
 
     def _gives_back(self) -> bool:
         """One that had to go for a statement which another one harmed: with that gone too it may be welcome."""
@@ -247,31 +257,7 @@ class _Court:
         return timed.seconds > than.seconds * NOTABLE and timed.seconds - than.seconds > NOISE_S
 
     @staticmethod
-    def _is_as_fast(without: Timed, now: Timed) -> bool:
+    def _is_as_fast(without: Timed | None, now: Timed | None) -> bool:
+        if without is None or now is None:
+            return without is None
         return without.seconds <= now.seconds * NOTABLE or without.seconds - now.seconds < NOISE_S / 2
-
-
-def _sum(statements: Mapping[str, Runnable], before: Mapping[str, Timed], after: Mapping[str, Timed]) -> str:
-    was, now = (
-        sum(statements[query].weight * timed.seconds for query, timed in times.items()) for times in (before, after)
-    )
-    least = "at least " if any(timed.is_cut for timed in before.values()) else ""
-    told = f"{least}{format_duration(was)} for the statements as they are, {format_duration(now)} with the indexes"
-    return f"measured: {told}"
-
-
-def _with_times(one: Recommendation, before: Mapping[str, Timed], after: Mapping[str, Timed]) -> Recommendation:
-    served = tuple(
-        replace(
-            each,
-            before_s=before[each.query].seconds,
-            after_s=after[each.query].seconds,
-            is_cut=before[each.query].is_cut,
-        )
-        if each.query in before and each.query in after
-        else each
-        for each in one.queries
-    )
-    return replace(
-        one, queries=served, confidence="measured" if any(each.after_s for each in served) else one.confidence
-    )

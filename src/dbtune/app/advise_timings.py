@@ -40,6 +40,8 @@ class Runnable:
 
     text: str
     weight: float
+    queryid: str | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

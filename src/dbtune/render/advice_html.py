@@ -7,16 +7,20 @@ from dbtune.core.formats import Screen
 from dbtune.plans.plan import Plan
 from dbtune.render.advice_outline import (
     HEADINGS,
+    TIMED,
     drop,
     facts,
     gain,
     headline,
+    left_out,
     not_examined,
     overview,
     proof,
     query,
+    rejected,
     served,
     statement,
+    timed,
 )
 from dbtune.render.explain_outline import rows
 from dbtune.render.page import render_page
@@ -35,6 +39,10 @@ def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every rende
         facts=facts,
         headings=HEADINGS,
         overview=list(overview(report)) if len(report.recommendations) > 1 else [],
+        few=left_out(report),
+        timed_headings=TIMED,
+        timed=list(timed(report)),
+        rejected=rejected,
         served=served,
         gain=gain,
         query=query,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dbtune.advisor.advice import Advice, Drop, Explanation, Recommendation, Served
+from dbtune.advisor.advice import Advice, Drop, Explanation, Recommendation, Served, Timing
 from dbtune.advisor.index import IndexKey
 from dbtune.core.formats import Screen
 from dbtune.core.identifiers import quote
@@ -13,11 +13,14 @@ from dbtune.render.document import to_json
 
 
 def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every renderer takes one
-    """Costs are the planner's, sums over all calls in `workload`, of one call in `queries`."""
+    """Costs are the planner's, sums over all calls in `workload`, of one call in `queries`.
+
+    `share` is the part of the workload's cost that an index saves. `timings` are seconds of one call, where measured.
+    """
     return to_json(
         envelope("dbtune.advise/1", report.target, report.started_at, report.duration_s)
         | {
-            "recommendations": [_recommendation(one) for one in report.recommendations],
+            "recommendations": [_recommendation(one, report.cost_before) for one in report.recommendations],
             "drops": [_drop(one) for one in report.drops],
             "workload": {
                 "cost_before": report.cost_before,
@@ -29,7 +32,13 @@ def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every rende
             "complete": report.is_complete,
             "not_examined": [
                 *(
-                    {"query": one.query, "reason": one.reason, "queryid": one.queryid, "calls": one.weight}
+                    {
+                        "query": one.query,
+                        "reason": one.reason,
+                        "queryid": one.queryid,
+                        "calls": one.weight,
+                        "place": one.place,
+                    }
                     for one in report.not_examined
                 ),
                 *({"query": None, "object": gap.check, "reason": gap.reason, "hint": gap.hint} for gap in report.gaps),
@@ -38,13 +47,14 @@ def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every rende
                 {"name": one.name, "ddl": one.definition.ddl(name=one.name), "reason": one.reason}
                 for one in report.rejected
             ],
+            "timings": [_timing(one) for one in report.timings],
             "explanations": [_explanation(one) for one in report.explanations],
             "notes": report.notes,
         }
     )
 
 
-def _recommendation(one: Recommendation) -> dict[str, Any]:
+def _recommendation(one: Recommendation, whole: float) -> dict[str, Any]:
     definition = one.definition
     return {
         "name": one.name,
@@ -59,6 +69,7 @@ def _recommendation(one: Recommendation) -> dict[str, Any]:
         "build_s": one.build_s,
         "write_cost": one.write_cost,
         "benefit": one.benefit,
+        "share": one.benefit / whole if whole else 0.0,
         "queries": [_served(each) for each in one.queries],
         "why": one.why,
         "confidence": one.confidence,
@@ -86,6 +97,11 @@ def _served(one: Served) -> dict[str, Any]:
         "cost_before": one.cost_before,
         "cost_after": one.cost_after,
     } | measured
+
+
+def _timing(one: Timing) -> dict[str, Any]:
+    times = {"before_s": one.before_s, "before_cut": one.is_cut, "after_s": one.after_s}
+    return {"queryid": one.queryid, "query": one.query, "place": one.place, "calls": one.calls} | times
 
 
 def _drop(one: Drop) -> dict[str, Any]:

@@ -8,16 +8,20 @@ from dbtune.advisor.advice import Advice, Explanation, Recommendation
 from dbtune.core.formats import Screen
 from dbtune.render.advice_outline import (
     HEADINGS,
+    TIMED,
     drop,
     facts,
     gain,
     headline,
+    left_out,
     not_examined,
     overview,
     proof,
     query,
+    rejected,
     served,
     statement,
+    timed,
 )
 from dbtune.render.explain_outline import rows
 from dbtune.render.text import markdown, markdown_code
@@ -28,6 +32,8 @@ def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every rende
     if len(report.recommendations) > 1:
         lines += ["", f"| {' | '.join(HEADINGS)} |", "|" + "---|" * len(HEADINGS)]
         lines += [f"| {' | '.join(map(markdown, row))} |" for row in overview(report)]
+    if few := left_out(report):
+        lines += ["", markdown(few)]
     for number, index in enumerate(report.recommendations, start=1):
         lines += _index(number, index, report)
     if report.drops:
@@ -36,7 +42,8 @@ def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every rende
             lines += ["", markdown_code(f"{one.ddl};"), "", markdown(drop(one))]
     if report.rejected:
         lines += ["", "## Tried and left out", ""]
-        lines += [f"- {markdown(one.name)}: {markdown(one.reason)}" for one in report.rejected]
+        lines += [f"- {markdown(rejected(out))}" for out in report.rejected]
+    lines += _timings(report)
     for explanation in report.explanations:
         lines += _explanation(explanation)
     gaps = list(not_examined(report))
@@ -45,6 +52,13 @@ def render(report: Advice, screen: Screen) -> str:  # noqa: ARG001 - every rende
     if report.notes:
         lines += ["", *(f"- {markdown(note)}" for note in report.notes)]
     return "\n".join(lines) + "\n"
+
+
+def _timings(report: Advice) -> Iterator[str]:
+    if report.timings:
+        yield from ("", "## Measured, one call each, without the indexes and with them", "")
+        yield from (f"| {' | '.join(TIMED)} |", "|" + "---|" * len(TIMED))
+        yield from (f"| {' | '.join(map(markdown, row))} |" for row in timed(report))
 
 
 def _index(number: int, index: Recommendation, report: Advice) -> Iterator[str]:
@@ -56,6 +70,6 @@ def _index(number: int, index: Recommendation, report: Advice) -> Iterator[str]:
 
 def _explanation(one: Explanation) -> Iterator[str]:
     yield from ("", f"## Why {markdown(one.index)}", "", markdown_code(one.query))
-    for label, plan in (("Without it", one.before), ("With it", one.after)):
+    for label, plan in (("Without it, with the others", one.before), ("With it", one.after)):
         tree = "\n".join(f"{row.branch}{row.title}" for row in rows(plan))
         yield from ("", f"{label}, cost {plan.root.total_cost or 0:,.0f}:", "", markdown_code(tree))

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from dbtune.advisor.advice import Advice, Drop, Recommendation, Served
+from dbtune.advisor.advice import Advice, Drop, Recommendation, Rejected, Served, Timing
 from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.advisor.texts import tokens
+from dbtune.advisor.workload import NotExamined
 from dbtune.core.units import format_duration, format_size
 from dbtune.render.text import one_line
 
+TIMED = ("Calls", "Before", "After", "Change", "Statement")
 HEADINGS = ("", "Index", "Size", "Build", "Worth", "Writes", "Known by")
 _LONGEST = 300
-_LONG_LIST = 60
-"""Characters before FROM."""
+_LONG_LIST, _SUCH = 60, 60
+"""Characters before FROM, and of a statement that was not examined."""
 _MINUTES_FROM_S = 100
 _LEAST_WHOLE, _LEAST_SHOWN, _LEAST_PAID, _NEARLY_ALL, _GAINS = 0.01, 0.0001, 0.001, 0.995, 0.99
+_NOTABLE = 1.05
 
 
 def headline(report: Advice) -> str:
@@ -83,10 +86,27 @@ def build(index: Recommendation) -> str:
 
 def worth(index: Recommendation, report: Advice) -> str:
     """What the workload would cost more without it, as a part of what it costs now."""
-    part = index.benefit / report.cost_before if report.cost_before else 0.0
+    part = _part(index, report)
     if part >= _LEAST_WHOLE:
         return share(part)
     return f"{part * 100:.2f} %" if part >= _LEAST_SHOWN else "<0.01 %"
+
+
+def left_out(report: Advice) -> str:
+    """Which indexes at the end of the list bring next to nothing, so that a person may do without; empty for none."""
+    few = [one for one in report.recommendations if _part(one, report) < _LEAST_WHOLE]
+    first = len(report.recommendations) - len(few) + 1
+    if not few or first == 1:
+        return ""
+    size, part = format_size(sum(one.size_bytes for one in few)), sum(_part(one, report) for one in few)
+    if len(few) == 1:
+        return f"Number {first} brings less than 1 % and takes {size}: it may be left out."
+    together = f"about {part * 100:.1f} % together, and take {size}"
+    return f"Numbers {first} to {first + len(few) - 1} bring less than 1 % each, {together}: they may be left out."
+
+
+def _part(index: Recommendation, report: Advice) -> float:
+    return index.benefit / report.cost_before if report.cost_before else 0.0
 
 
 def writes(index: Recommendation) -> str:
@@ -126,7 +146,27 @@ def gain(one: Served) -> str:
     return f"{calls}cost {one.cost_before:,.0f} -> {one.cost_after:,.0f}"
 
 
-def brief(one: Served) -> str:
+def timed(report: Advice) -> Iterator[tuple[str, ...]]:
+    """A row for each measured statement, under TIMED; times are of one call."""
+    for one in report.timings:
+        least = "over " if one.is_cut else ""
+        before, after = f"{least}{format_duration(one.before_s)}", format_duration(one.after_s)
+        yield f"{one.calls:,.0f}", before, after, _change(one), brief(one)
+
+
+def _change(one: Timing) -> str:
+    if one.before_s > one.after_s * _NOTABLE:
+        return f"{one.before_s / one.after_s:.3g} times as fast" if one.after_s else "faster"
+    slower = one.after_s / one.before_s - 1 if one.before_s else 0.0
+    return f"{slower * 100:.0f} % slower" if slower > _NOTABLE - 1 else "as before"
+
+
+def rejected(one: Rejected) -> str:
+    """What it was, and why it went."""
+    return f"{short(one.definition)}, {one.name}: {one.reason}"
+
+
+def brief(one: Served | Timing) -> str:
     """As `query`, without a long list of columns: what tells an ORM's statements apart comes behind it."""
     verb, depth = one.query.split(None, 1)[:1], 0
     for token in tokens(one.query) if [word.lower() for word in verb] == ["select"] else ():
@@ -138,7 +178,7 @@ def brief(one: Served) -> str:
     return query(one)
 
 
-def query(one: Served) -> str:
+def query(one: Served | Timing) -> str:
     text = one_line(one.query)[:_LONGEST]
     return f"{one.place}: {text}" if one.place else text
 
@@ -148,11 +188,20 @@ def drop(one: Drop) -> str:
 
 
 def not_examined(report: Advice) -> Iterator[str]:
-    """Reasons with their numbers, the most frequent first; then what the twin lacks."""
-    reasons: dict[str, int] = {}
+    """Reasons with their numbers and the first statement of each, the most frequent first; then what the twin lacks."""
+    reasons: dict[str, list[NotExamined]] = {}
     for one in report.not_examined:
-        reasons[one.reason] = reasons.get(one.reason, 0) + 1
-    for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
-        yield f"{count} statement{'s' if count > 1 else ''}: {one_line(reason)}"
+        reasons.setdefault(one.reason, []).append(one)
+    for reason, found in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
+        count = f"{len(found)} statement{'s' if len(found) > 1 else ''}"
+        yield f"{count}: {one_line(reason)}" + _such_as(found)
     for gap in report.gaps:
         yield f"{one_line(gap.check)}: {one_line(gap.reason)}" + (f" ({one_line(gap.hint)})" if gap.hint else "")
+
+
+def _such_as(found: Sequence[NotExamined]) -> str:
+    first = found[0]
+    text = one_line(first.query)
+    text = text if len(text) <= _SUCH else f"{text[: _SUCH - 1]}…"
+    named = ": ".join(filter(None, (first.place and one_line(first.place), text)))
+    return f" ({'such as ' if len(found) > 1 else ''}{named})" if named else ""

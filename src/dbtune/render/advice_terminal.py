@@ -14,17 +14,21 @@ from dbtune.core.formats import Screen
 from dbtune.plans.plan import Plan
 from dbtune.render.advice_outline import (
     HEADINGS,
+    TIMED,
     brief,
     drop,
     facts,
     gain,
     headline,
+    left_out,
     not_examined,
     overview,
     proof,
     query,
+    rejected,
     served,
     statement,
+    timed,
 )
 from dbtune.render.explain_outline import rows
 from dbtune.render.paint import paint
@@ -32,6 +36,7 @@ from dbtune.render.text import one_line
 
 _MOST_SERVED = 3
 _MOST_GAPS = 8
+_MOST_TIMED = 20
 
 
 def render(report: Advice, screen: Screen) -> str:
@@ -44,17 +49,21 @@ def _parts(report: Advice, screen: Screen) -> Iterator[RenderableType]:
     yield Text(proof(report), style="dim")
     if len(report.recommendations) > 1:
         yield from (Text(), _overview(report))
+    if few := left_out(report):
+        yield Text(few)
     for number, index in enumerate(report.recommendations, start=1):
         yield from _index(number, index, report, screen)
     if report.drops:
         yield from (Text(), Text("Superfluous", style="bold"))
-    for one in report.drops:
-        yield Padding(Text(f"{one_line(one.ddl)};"), (0, 0, 0, 2))
-        yield Padding(Text(one_line(drop(one)), style="dim"), (0, 0, 0, 4))
+    for spare in report.drops:
+        yield Padding(Text(f"{one_line(spare.ddl)};"), (0, 0, 0, 2))
+        yield Padding(Text(one_line(drop(spare)), style="dim"), (0, 0, 0, 4))
     if report.rejected:
         yield from (Text(), Text("Tried and left out", style="bold"))
-    for rejected in report.rejected:
-        yield Padding(Text(f"{one_line(rejected.name)}: {one_line(rejected.reason)}"), (0, 0, 0, 2))
+    for one in report.rejected:
+        yield Padding(Text(one_line(rejected(one))), (0, 0, 0, 2))
+    if report.timings:
+        yield from _timings(report, screen)
     for explanation in report.explanations:
         yield from _explanation(explanation)
     yield from _rest(report, screen)
@@ -69,6 +78,18 @@ def _overview(report: Advice) -> Table:
     for row in overview(report):
         table.add_row(*map(Text, row))
     return table
+
+
+def _timings(report: Advice, screen: Screen) -> Iterator[RenderableType]:
+    yield from (Text(), Text("Measured, one call each, without the indexes and with them", style="bold"))
+    shown = [TIMED, *timed(report)][: None if screen.verbose else _MOST_TIMED + 1]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for number, (*figures, text) in enumerate(shown):
+        # A table would take from every column what the last one lacks.
+        line = "  ".join([*(figure.rjust(width) for figure, width in zip(figures, widths, strict=False)), text])
+        yield Padding(Text(line, style="" if number else "dim", no_wrap=True, overflow="ellipsis"), (0, 0))
+    if rest := len(report.timings) + 1 - len(shown):
+        yield Text(f"and {rest} more; --verbose shows them", style="dim")
 
 
 def _index(number: int, index: Recommendation, report: Advice, screen: Screen) -> Iterator[RenderableType]:
@@ -86,7 +107,7 @@ def _index(number: int, index: Recommendation, report: Advice, screen: Screen) -
 
 def _explanation(one: Explanation) -> Iterator[RenderableType]:
     yield from (Text(), Text(f"Why {one.index}", style="bold"), Padding(Text(one_line(one.query)), (0, 0, 0, 2)))
-    for label, plan in (("without it", one.before), ("with it", one.after)):
+    for label, plan in (("without it, with the others", one.before), ("with it", one.after)):
         yield Text(f"  {label}, cost {plan.root.total_cost or 0:,.0f}", style="dim")
         yield from _tree(plan)
 
@@ -94,7 +115,8 @@ def _explanation(one: Explanation) -> Iterator[RenderableType]:
 def _tree(plan: Plan) -> Iterator[RenderableType]:
     for row in rows(plan):
         cost = f"  cost {row.node.total_cost:,.0f}" if row.node.total_cost is not None else ""
-        yield Text(f"    {row.branch}{row.title}{cost}", no_wrap=True, overflow="ellipsis")
+        # Bare texts are joined by rich, which then forgets that they must not wrap.
+        yield Padding(Text(f"{row.branch}{row.title}{cost}", no_wrap=True, overflow="ellipsis"), (0, 0, 0, 4))
 
 
 def _rest(report: Advice, screen: Screen) -> Iterator[RenderableType]:
