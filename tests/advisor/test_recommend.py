@@ -188,6 +188,17 @@ def test_an_index_that_does_the_work_of_one_that_is_there_replaces_it(shop: Sour
     assert larger.definition.keys[0].column == "created_at"
     assert larger.definition.columns[1:] == ("c",)
     assert {one.name: one.replaced_by for one in found.drops} == {"existing_created": larger.name}
+    # What the dropped one did before is not what its successor brings.
+    assert larger.benefit == pytest.approx(found.cost_before - found.cost_after)
+
+
+def test_the_reason_is_one_of_a_statement_that_is_served(shop: Source, shop_twin: Twin) -> None:
+    some = {
+        "select * from orders where customer_id = 7 order by placed_at desc": 100.0,
+        "select sum(total) from orders where placed_at > '2025-03-28'": 10.0,
+    }
+    reasons = {one.definition.keys[0].column: one.why for one in _asked(some, shop_twin, shop).recommendations}
+    assert reasons == {"customer_id": "equality", "placed_at": "a range, without reading the table"}
 
 
 def test_what_a_statement_of_the_workload_uses_is_never_called_unused(shop: Source, shop_twin: Twin) -> None:

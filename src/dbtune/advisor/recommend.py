@@ -14,6 +14,7 @@ from dbtune.advisor.analysis import Analysis
 from dbtune.advisor.cached import Cache
 from dbtune.advisor.candidates import Proposal
 from dbtune.advisor.drops import Present, find_drops
+from dbtune.advisor.existing import covers
 from dbtune.advisor.exploring import explore
 from dbtune.advisor.index import IndexDefinition, name_apart
 from dbtune.advisor.merging import relatives
@@ -172,8 +173,10 @@ def _above(table: TableName, source: Source) -> frozenset[TableName]:
 
 def _recommendation(field: _Field, state: State, bit: int, name: str) -> Recommendation:
     question, candidate = field.question, field.candidates[bit]
-    without = field.states.step(state, remove=1 << bit)
-    proposal = next(filter(None, (_proposal(one, candidate) for one in question.analyses)), None)
+    # What it takes the place of would still be there without it.
+    without = field.states.step(state, remove=1 << bit, add=_replaced(field, state, candidate.definition))
+    served = _served(field.states, state, 1 << bit, question.analyses)
+    proposal = _proposal(candidate.definition, served, question.analyses)
     is_guess = candidate.heuristic or (proposal is not None and proposal.confidence == "heuristic")
     return Recommendation(
         definition=candidate.definition,
@@ -182,15 +185,47 @@ def _recommendation(field: _Field, state: State, bit: int, name: str) -> Recomme
         build_s=_build_s(candidate, question.source),
         write_cost=field.states.burden(bit).write_cost,
         benefit=without.cost - state.cost,
-        queries=_served(field.states, state, 1 << bit, question.analyses),
+        queries=served,
         why=proposal.why if proposal is not None else "does the work of several",
         confidence="heuristic" if is_guess else "simulated",
         parts=parts_of(candidate.definition, name, question.source),
     )
 
 
-def _proposal(analysis: Analysis, candidate: Candidate) -> Proposal | None:
-    return next((one for one in analysis.proposals.single if one.definition == candidate.definition), None)
+def _replaced(field: _Field, state: State, definition: IndexDefinition) -> Mask:
+    """The dropped indexes of which it does all the work."""
+    prices = field.states.prices
+    gone = [
+        prices.bit(quote(one.schema, one.name))
+        for one in field.question.what_if.existing
+        if one.is_droppable and one.parent is None and one.definition and covers(definition, one.definition)
+    ]
+    return functools.reduce(operator.or_, gone, 0) & ~state.mask
+
+
+def _proposal(definition: IndexDefinition, served: Iterable[Served], analyses: Iterable[Analysis]) -> Proposal | None:
+    """Of the statement that gains most by it, else of any: what it would be for elsewhere is no reason here.
+
+    A statement that has proposed the same keys in the other direction, or without INCLUDE, has a reason as well.
+    """
+    rank = {one.query: number for number, one in enumerate(served)}
+    found = [
+        (
+            (rank.get(one.statement.text, len(rank)), other != definition, other.include != definition.include),
+            proposal,
+        )
+        for one in analyses
+        for proposal in one.proposals.single
+        if (other := proposal.definition) == definition or (one.statement.text in rank and _is_alike(other, definition))
+    ]
+    return min(found, key=lambda one: one[0])[1] if found else None
+
+
+def _is_alike(one: IndexDefinition, other: IndexDefinition) -> bool:
+    same_place = (one.schema, one.table, one.method, one.where) == (
+        other.schema, other.table, other.method, other.where,
+    )  # fmt: skip
+    return same_place and [key.text for key in one.keys] == [key.text for key in other.keys]
 
 
 def _served(states: States, state: State, bit: Mask, analyses: Sequence[Analysis]) -> tuple[Served, ...]:
