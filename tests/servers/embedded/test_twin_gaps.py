@@ -181,6 +181,26 @@ def test_a_role_that_may_not_read_statistics_is_told_so(database: str, postgres_
     assert source.by_name["public", "items"].rows == 1000
 
 
+def test_statistics_that_postgresql_does_not_take_whole_are_said(few: Source) -> None:
+    (known,) = few.by_name["public", "items"].columns[2].statistics
+    odd = replace(
+        known, most_common_vals=known.most_common_vals.replace("3", "three") if known.most_common_vals else ""
+    )
+    with open_twin(with_column(few, "items", "kind", statistics=(odd,))) as twin:
+        (gap,) = twin.not_examined
+        assert twin.costs(["select * from items where kind = 4"])[0].total is not None
+    assert gap.check == f"statistics of {quote('public', 'items', 'kind')}"
+    assert "three" in gap.reason
+
+
+@pytest.mark.parametrize("schema", ["", "pg_odd", "pg_toast"])
+def test_a_schema_that_cannot_be_spoils_only_what_is_in_it(few: Source, schema: str) -> None:
+    odd = TypeDefinition(schema, "mood", "e", labels=("fine",))
+    with open_twin(replace(few, types=(odd,), extensions=(("citext", schema, "1.6"),))) as twin:
+        assert f"type {quote(schema, 'mood')}" in {one.check for one in twin.not_examined}
+        assert twin.costs(["select * from items where kind = 4"])[0].total is not None
+
+
 def test_without_values_no_value_of_a_column_is_kept_and_the_price_is_said(database: str) -> None:
     made(
         database,

@@ -145,12 +145,17 @@ def _extensions(admin: Connection, source: Source) -> set[str]:
         if name not in schema.EXTENSIONS or name not in available:
             missing.add(name)
             continue
-        admin.execute(sql.SQL("/* dbtune */ create schema if not exists {}").format(sql.Identifier(space)))
-        admin.execute(
-            sql.SQL("/* dbtune */ create extension if not exists {} with schema {} cascade").format(
-                sql.Identifier(name), sql.Identifier(space)
+        try:
+            admin.execute(sql.SQL("/* dbtune */ create schema if not exists {}").format(sql.Identifier(space)))
+            admin.execute(
+                sql.SQL("/* dbtune */ create extension if not exists {} with schema {} cascade").format(
+                    sql.Identifier(name), sql.Identifier(space)
+                )
             )
-        )
+        except psycopg.Error:
+            if admin.broken:
+                raise
+            missing.add(name)
     return missing
 
 
@@ -159,7 +164,8 @@ def _schemas(admin: Connection, source: Source) -> None:
     things = (source.tables, source.types, source.functions, source.extended, source.indexes)
     names = {one.schema for group in things for one in group} | {space for _, space, _ in source.extensions}
     names |= {schema for schema, _ in source.sequences}
-    for name in sorted(names - {"pg_catalog", "information_schema"}):
+    # PostgreSQL keeps the names of its own for itself; what a file has put there cannot be made, and is said.
+    for name in sorted(one for one in names if one and not one.startswith("pg_") and one != "information_schema"):
         space = sql.Identifier(name)
         admin.execute(sql.SQL("/* dbtune */ create schema if not exists {}").format(space))
         admin.execute(sql.SQL("/* dbtune */ grant all on schema {} to {}").format(space, owner))

@@ -23,15 +23,19 @@ _TYPES = (
 
 
 _RESTORE = (
-    "/* dbtune */ select pg_restore_attribute_stats('schemaname', s.schema, 'relname', s.relation,"
+    "/* dbtune */ select number::int from (select s.number,"
+    " pg_restore_attribute_stats('schemaname', s.schema, 'relname', s.relation,"
     " 'attname', s.\"column\", 'inherited', s.inherited, "
     + ", ".join(f"'{part.split()[0]}', s.{part.split()[0]}" for part in _TYPES.split(","))
-    + ') from jsonb_to_recordset(%s::jsonb) as s(schema text, relation text, "column" text, inherited boolean, '
+    + ") as is_whole from jsonb_to_recordset(%s::jsonb) as s(number int, schema text, relation text,"
+    + ' "column" text, inherited boolean, '
     + _TYPES
     + ") join pg_namespace on nspname = s.schema"
     " join pg_class on relnamespace = pg_namespace.oid and relname = s.relation"
     ' join pg_attribute on attrelid = pg_class.oid and attname = s."column" and attnum > 0'
+    " offset 0) as restored where not is_whole"
 )
+"""Takes what it can. The numbers of those of which it did not take all; why, a warning says."""
 
 
 _FIELDS = tuple(field.name for field in fields(ColumnStatistics))
@@ -48,21 +52,31 @@ def load_statistics(builders: Sequence[Connection], source: Source, missing: set
 
 
 def _restore(builder: Connection, rows: Sequence[dict[str, Any]]) -> list[Unexamined]:
-    """All columns in one statement; one by one where PostgreSQL does not take them together."""
-    problems = []
+    """All columns in one statement; one by one those that PostgreSQL does not take, or not whole."""
     try:
         with builder.transaction():
-            builder.execute(_RESTORE, (json.dumps(rows),))
+            found = builder.execute(_RESTORE, (json.dumps([{"number": n} | row for n, row in enumerate(rows)]),))
+            left = [rows[int(str(number))] for (number,) in found.fetchall()]
     except psycopg.Error:
-        for row in rows:
-            try:
-                with builder.transaction():
-                    builder.execute(_RESTORE, (json.dumps([row]),))
-            except psycopg.Error as error:
-                name = quote(row["schema"], row["relation"], row["column"])
-                reason = f"cannot be carried over: {error.diag.message_primary}"
-                problems.append(Unexamined(f"statistics of {name}", reason))
-    return problems
+        if builder.broken:
+            raise
+        left = list(rows)
+    said: list[str] = []
+    builder.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+    return [problem for row in left for problem in _restore_one(builder, row, said)]
+
+
+def _restore_one(builder: Connection, row: dict[str, Any], said: list[str]) -> Iterator[Unexamined]:
+    said.clear()
+    thing = f"statistics of {quote(row['schema'], row['relation'], row['column'])}"
+    try:
+        with builder.transaction():
+            if builder.execute(_RESTORE, (json.dumps([{"number": 0} | row]),)).fetchone() is not None:
+                yield Unexamined(thing, f"cannot be carried over whole: {'; '.join(said)}")
+    except psycopg.Error as error:
+        if builder.broken:
+            raise
+        yield Unexamined(thing, f"cannot be carried over: {error.diag.message_primary or error}")
 
 
 def _rows(source: Source, tables: Iterable[Table], missing: set[str]) -> Iterator[dict[str, Any]]:
