@@ -23,7 +23,8 @@ SCHEMA = [
         e mail, j jsonb, a int[], ts timestamptz, n numeric(10, 2))""",
     f"""insert into {WEIRD} ("Col ""x", m, e, j, a, ts, n)
         select 'v,"' || i % 10 || E'\\\\',
-        case when i % 5 = 0 then 'sad' else 'it''s ok' end::mood, 'a@b' || i, jsonb_build_object('k', i),
+        case when i % 5 = 0 then 'sad' else 'it''s ok' end::mood, 'a@b' || i,
+        jsonb_build_object('k', i, 'kind', 'a kind ' || i % 7),
         array[i % 7, i % 3], timestamptz '2024-01-01' + i * interval '1 min', i / 7.0
         from generate_series(1, 4000) i""",
     f"create index on {WEIRD} (lower(e), ts desc nulls last) where m = 'sad'",

@@ -74,6 +74,9 @@ CANDIDATES = [
     index("part", "v", "k"),
     index("T%able s", 'Col "x', "ts", schema='we"ird ; drop'),
     index("T%able s", "m", schema='we"ird ; drop'),
+    index("T%able s", IndexKey(expression="j ->> 'k'::text"), "ts", schema='we"ird ; drop'),
+    index("T%able s", IndexKey(expression="((j ->> 'k'::text))::integer"), schema='we"ird ; drop'),
+    index("T%able s", IndexKey(expression="j ->> 'kind'::text"), schema='we"ird ; drop'),
 ]
 
 

@@ -32,9 +32,9 @@ def elements(attribute: Attribute, stats: ColumnStatistics | None, base: str, op
         return Elements(attribute.width + 1, min(_MOST_TRIGRAMS, rows * attribute.width), 4.0)
     if stats is not None and stats.elem_count_histogram:
         return _counted(stats, stats.elem_count_histogram[-1], rows)
-    documents = list(_documents(stats)) if stats is not None and base == "jsonb" else []
-    if documents:
-        return _sampled(documents, rows, paths="path" in opclass)
+    sample = list(documents(stats)) if stats is not None and base == "jsonb" else []
+    if sample:
+        return _sampled(sample, rows, paths="path" in opclass)
     # A document that comes again brings nothing new.
     each = max(attribute.width / 12, 1.0)
     return Elements(each, min(rows, 10_000.0, attribute.distinct * each), 12.0)
@@ -52,7 +52,8 @@ def _counted(stats: ColumnStatistics, each: float, rows: float) -> Elements:
     return Elements(each, min(distinct, rows * each), 8.0)
 
 
-def _documents(stats: ColumnStatistics) -> Iterator[object]:
+def documents(stats: ColumnStatistics) -> Iterator[object]:
+    """Those jsonb values of a column that ANALYZE kept."""
     for text in (*stats.bounds, *(value for value, _ in stats.common)):
         if text is not None:
             try:
@@ -61,17 +62,17 @@ def _documents(stats: ColumnStatistics) -> Iterator[object]:
                 return
 
 
-def _sampled(documents: list[object], rows: float, *, paths: bool) -> Elements:
+def _sampled(sample: list[object], rows: float, *, paths: bool) -> Elements:
     """Distinct values path by path (the estimator of Haas and Stokes, Duj1, as ANALYZE has it for columns)."""
     seen: dict[str, Counter[str]] = {}
-    for document in documents:
+    for document in sample:
         for path, value in set(_leaves(document)):
             seen.setdefault(path, Counter())[value] += 1
     values = [value for found in seen.values() for value in found]
     if not values:
         return Elements(1.0, 1.0, 4.0)
-    each = sum(found.total() for found in seen.values()) / len(documents)
-    distinct = sum(_distinct(found, rows / len(documents)) for found in seen.values())
+    each = sum(found.total() for found in seen.values()) / len(sample)
+    distinct = sum(distinct_values(found, rows / len(sample)) for found in seen.values())
     if paths:
         return Elements(each, distinct, 4.0)
     # Keys are elements too.
@@ -79,7 +80,8 @@ def _sampled(documents: list[object], rows: float, *, paths: bool) -> Elements:
     return Elements(2 * each, distinct + len(seen), width)
 
 
-def _distinct(found: Counter[str], scale: float) -> float:
+def distinct_values(found: Counter[str], scale: float) -> float:
+    """How many there are in `scale` times as many values as this sample has."""
     total, once = found.total(), sum(number == 1 for number in found.values())
     if once == total:
         return total * max(scale, 1.0)

@@ -12,6 +12,7 @@ from dbtune.advisor.arrays import array_items, counted
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.index_size import Attribute, Size
 from dbtune.advisor.source import Column, ColumnStatistics, Source, Table
+from dbtune.servers.embedded.twin_fields import Field, field_of
 from dbtune.servers.embedded.twin_gin import elements
 
 _ALIGNMENT = {"c": 1, "s": 2, "i": 4, "d": 8}
@@ -105,6 +106,9 @@ def _attribute(
     if column is None or stats is None:
         return Attribute(built.length, _ALIGNMENT[built.alignment], _GUESSED_WIDTH, can_merge=built.merges)
     whole = table.live_rows
+    field = field_of(expression, column, rows)
+    if field is not None:
+        return _field(built, field, is_whole=definition.where is None)
     share = min(rows / whole, 1.0) if whole else 1.0
     is_fixed = definition.where is not None and _is_fixed(column, definition.where)
     # A partial index may hold no row at all.
@@ -120,6 +124,19 @@ def _attribute(
         distinct,
         stats.most_common_freqs or () if share == 1 else (),
         _widths(column, stats) if expression is None else (),
+        built.merges,
+    )
+
+
+def _field(built: BuiltColumn, field: Field, *, is_whole: bool) -> Attribute:
+    return Attribute(
+        built.length,
+        _ALIGNMENT[built.alignment],
+        sum(field.widths) / len(field.widths),
+        field.null_frac if is_whole else 0.0,
+        field.distinct,
+        field.common if is_whole else (),
+        field.widths,
         built.merges,
     )
 
