@@ -196,3 +196,11 @@ def test_every_form_keeps_a_hostile_statement_data(orders: str) -> None:
 
 def test_a_budget_of_nothing_to_speak_of_gets_no_index(orders: str) -> None:
     assert not _ask(orders, sql=LOOK_UP, limits=Limits(budget_bytes=8192)).recommendations
+
+
+def test_asking_for_advice_makes_no_index_seem_used(orders: str) -> None:
+    for _ in range(2):
+        _ask(orders, sql='select count(*) from "Or""ders" where placed > \'2030-01-01\'')
+    with psycopg.connect(orders) as session:
+        scans = session.execute("select idx_scan from pg_stat_user_indexes where indexrelname like 'twice%'").fetchall()
+    assert scans == [(0,), (0,)]

@@ -2,6 +2,9 @@
 
 The planner replaces a histogram's ends by what it finds at the ends of an index. The twin's indexes are empty, so the
 ends are looked up here, by the same index, and put into the histogram.
+
+Such a look-up counts as a use of the index, the planner's own as well. So one that was never used is left alone: what
+audit and advice say of unused indexes has to stay true, and no plan was ever made that rests on what it knows.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class _Ends(NamedTuple):
 
 def with_true_ends(connection: Connection, source: Source) -> Source:
     """The same, with histograms that reach from the true minimum to the true maximum where an index knows them."""
-    places = list(_places(source))
+    places = list({(place.table.oid, place.column): place for place in _places(source)}.values())
     ends: dict[tuple[int, str], _Ends] = {}
     missing = 0
     for start in range(0, len(places), AT_ONCE):
@@ -66,6 +69,8 @@ def _places(source: Source) -> Iterator[_Place]:
         if table is None or key is None or key.column is None or index.method != "btree" or index.predicate is not None:
             continue
         column = table.column(key.column)
+        if index.scans == 0 and index.constraint is None and not index.is_unique:
+            continue
         usable = index.is_valid and key.opclass_is_default and not key.collation_is_own and table.kind in ("r", "m")
         if usable and column is not None and any(one.histogram_bounds for one in column.statistics):
             yield _Place(table, key.column)
