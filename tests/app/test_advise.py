@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 
 from dbtune.advisor.advice import Advice
 from dbtune.advisor.narrowing import only_named
@@ -177,6 +178,9 @@ def test_the_playbook_is_valid_and_quotes_what_is_odd(orders: str, tmp_path: Pat
     path = tmp_path / "advice.yml"
     path.write_text(text)
     assert validate([path], {}).ok
+    names = [step["name"] for step in yaml.safe_load(text)["steps"]]
+    assert any("(lower(note)" in name and "where lower(note) = 'x'" in name for name in names)
+    assert any('from "Or""ders" where' in name for name in names)
 
 
 def test_every_form_keeps_a_hostile_statement_data(orders: str) -> None:

@@ -74,6 +74,7 @@ def test_what_slows_a_statement_is_left_out_and_what_helps_stays(jobs: str) -> N
     assert served.after_s is not None
     assert served.after_s < served.before_s * NOTABLE
     assert any(note.startswith("measured:") for note in found.notes)
+    assert {one.query for one in found.timings} == {LOOK_UP, NEWEST_RARE}
     assert _indexes(jobs) == before
 
 

@@ -10,11 +10,11 @@ from dbtune.advisor.advice import Advice, Drop, Recommendation
 from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.app.fix_playbook import as_item
 from dbtune.core.units import format_size
-from dbtune.render.advice_outline import brief, facts, gain
+from dbtune.render.advice_outline import brief, facts, gain, served, short
 from dbtune.render.text import one_line
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-_LONGEST_TEXT = 150
+_LONGEST_TEXT, _LONGEST_TITLE = 150, 80
 
 
 def advice_playbook(advice: Advice) -> str | None:
@@ -71,16 +71,23 @@ def _head(advice: Advice) -> Iterator[str]:
 
 def _index(one: Recommendation, advice: Advice) -> Iterator[str]:
     yield f"  # {facts(one, advice)}: {one_line(one.why)}\n"
-    for served in one.queries:
-        yield f"  # serves {gain(served)}: {brief(served)[:_LONGEST_TEXT]}\n"
+    for each in one.queries:
+        yield f"  # {gain(each)}: {brief(each)[:_LONGEST_TEXT]}\n"
     if one.parts is None:
-        yield as_item({"index": index_step(one.definition, one.name)})
+        yield as_item({"name": _title(one.definition, one), "index": index_step(one.definition, one.name)})
         return
     yield "  # one partition after the other, since no partitioned table is indexed CONCURRENTLY as a whole\n"
     for name, leaf in one.parts.leaves:
-        yield as_item({"index": index_step(leaf, name)})
-    apply = ";\n".join(one.parts.joins)
-    yield as_item({"sql": {"apply": apply, "verify": one.parts.is_joined, "rollback": one.parts.takes_back}})
+        yield as_item({"name": _title(leaf, one), "index": index_step(leaf, name)})
+    whole = {"apply": ";\n".join(one.parts.joins), "verify": one.parts.is_joined, "rollback": one.parts.takes_back}
+    yield as_item({"name": f"All parts as one: {_title(one.definition, one)}", "sql": whole})
+
+
+def _title(index: IndexDefinition, one: Recommendation) -> str:
+    """What reports call the step: the index, and the statement that gains most by it."""
+    first, *rest = [brief(each) for each in served(one)] or [one_line(one.why)]
+    text = first if len(first) <= _LONGEST_TITLE else f"{first[: _LONGEST_TITLE - 1]}…"
+    return f"{short(index)}, for {text}" + (f" and {len(rest)} more" if rest else "")
 
 
 def _drops(advice: Advice) -> Iterator[str]:

@@ -28,6 +28,7 @@ NOISE_S = 0.002
 LEAST_S = 30.0
 """Deciding may take as long as building and running everything, with and without, took; and always so long."""
 _HARM = "it made a statement slower"
+_LONGEST = 100
 
 
 def measured(
@@ -159,9 +160,8 @@ class _Court:
         query, was, now = max(
             harmed, key=lambda one: (self._weight(one[0]) * (one[2].seconds - one[1].seconds), one[0])
         )
-        reason = (
-            f"{_HARM}, {format_duration(was.seconds)} before and {format_duration(now.seconds)} with it: {query[:80]}"
-        )
+        times = f"{format_duration(was.seconds)} before and {format_duration(now.seconds)} with it"
+        reason = f"{_HARM}, {times}: {_shown(query)}"
         self.gone |= dict.fromkeys(sorted(self._remedy(query, now)), reason)
         return True
 
@@ -208,10 +208,14 @@ class _Court:
 
     def _no_faster(self, name: Name, query: str) -> str:
         without, now = self._pair(name, query)
-        reason = "its statements were no faster with it"
         if without is None or now is None:
-            return reason
-        return f"{reason}, {format_duration(without.seconds)} without and {format_duration(now.seconds)}: {query[:80]}"
+            return "its statements were no faster with it"
+        is_faster = without.seconds > now.seconds * NOTABLE
+        reason = (
+            f"a call gains less than {format_duration(NOISE_S / 2)} by it" if is_faster else "it made nothing faster"
+        )
+        times = f"{format_duration(without.seconds)} without and {format_duration(now.seconds)} with it"
+        return f"{reason}, {times}: {_shown(query)}"
 
     def _gives_back(self) -> bool:
         """One that had to go for a statement which another one harmed: with that gone too it may be welcome."""
@@ -261,3 +265,8 @@ class _Court:
         if without is None or now is None:
             return without is None
         return without.seconds <= now.seconds * NOTABLE or without.seconds - now.seconds < NOISE_S / 2
+
+
+def _shown(query: str) -> str:
+    text = " ".join(query.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
