@@ -9,6 +9,7 @@ from datetime import datetime
 from dbtune.advisor.advice import Drop
 from dbtune.advisor.existing import covers
 from dbtune.advisor.index import IndexDefinition
+from dbtune.advisor.search import NOTICED
 from dbtune.advisor.source import Source
 from dbtune.advisor.states import State, States
 from dbtune.advisor.what_if import ExistingIndex
@@ -25,6 +26,10 @@ class _Reason:
     text: str
     replaced_by: str | None = None
     is_proven: bool = True
+
+    @property
+    def is_covered(self) -> bool:
+        return self.replaced_by is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,20 @@ def find_drops(states: States, state: State, present: Present) -> tuple[tuple[Dr
         if reason is None:
             continue
         after = states.step(state, remove=states.prices.bit(quote(index.schema, index.name)))
-        if after.total > state.total * (1 + NOTICEABLE):
+        if after.total > state.total * (1 + NOTICEABLE) and not (reason.is_covered and _is_unnoticed(state, after)):
             continue
         state = after
         left.remove(index)
         drops.append(_drop(index, reason))
     return tuple(drops), state
+
+
+def _is_unnoticed(before: State, after: State) -> bool:
+    """Whether no call pays more than a few pages: what takes the place of an index is seldom as small as it is."""
+    return all(
+        max(new.felt - old.felt, new.cost - old.cost) < NOTICED
+        for old, new in zip(before.prices, after.prices, strict=True)
+    )
 
 
 def _drop(index: ExistingIndex, reason: _Reason) -> Drop:

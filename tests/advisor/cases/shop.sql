@@ -136,6 +136,7 @@ insert into existing
 select n, (n * 7919) % 5000, (n * 31) % 70, n % 11, md5(n::text), timestamptz '2024-01-01' + ((n::bigint * 7919) % 90000) * interval '1 minute'
 from generate_series(1, 90000) n;
 create index existing_a_b on existing (a, b);
+create index existing_a on existing (a);
 create index existing_created on existing (created_at);
 
 create table measures (sensor_id int not null, taken_at timestamptz not null, value double precision not null)
