@@ -244,6 +244,10 @@ def replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         with psycopg.connect(server.dsn, autocommit=True) as connection:
             connection.execute("create table items (id bigint primary key, owner int, created_at timestamptz)")
             connection.execute("create index on items (owner, created_at)")
+            connection.execute(
+                "insert into items select i, i % 9, now() - i * interval '1 h' from generate_series(1, 20000) i"
+            )
+            connection.execute("analyze items")
         backup = server.bin_dir / "pg_basebackup"
         if not backup.exists():
             pytest.skip("this server comes without pg_basebackup")
@@ -284,6 +288,21 @@ def test_a_replica_is_refused_by_all_that_change_and_good_for_verify(dbtune: Any
     verified = dbtune.json("verify", path, dsn=dsn)
     assert (verified.code, verified.statuses) == (0, ["ok"]), verified
     assert dbtune.json("history", dsn=dsn).code == 0
+
+
+def test_a_replica_is_good_for_advice_live_and_from_its_dump(
+    dbtune: Any, replica: tuple[str, str], tmp_path: Path
+) -> None:
+    _, dsn = replica
+    statement = ("--sql", "select * from items where created_at = now()")
+    live = dbtune.json("advise", *statement, dsn=dsn)
+    assert live.code == 0, live
+    assert [one["columns"][0]["name"] for one in live.document["recommendations"]] == ["created_at"]
+    path = str(tmp_path / "replica.twin")
+    assert dbtune.run("twin", "dump", path, "--no-statements", dsn=dsn).code == 0
+    offline = dbtune.json("advise", "--from", path, *statement)
+    assert offline.document["workload"] == live.document["workload"]
+    assert offline.document["recommendations"] == live.document["recommendations"]
 
 
 def test_a_replica_takes_a_load_that_reads_and_refuses_one_that_writes(dbtune: Any, replica: tuple[str, str]) -> None:
