@@ -16,6 +16,7 @@ from dbtune.advisor.analysis import Analysis, analyse
 from dbtune.advisor.exploring import explore
 from dbtune.advisor.prices import Prices, Term
 from dbtune.advisor.recommend import Question, Recommended, recommend, value
+from dbtune.advisor.referential import with_referential_checks
 from dbtune.advisor.search import NOTICED, Search
 from dbtune.advisor.source import Source
 from dbtune.advisor.states import NO_LIMITS, Burden, Limits, State, States
@@ -96,6 +97,18 @@ def test_one_index_serves_two_statements_that_begin_alike(shop: Source, shop_twi
     assert len(found.recommendations) == 1
     assert found.recommendations[0].definition.keys[0].column == "customer_id"
     assert len(found.recommendations[0].queries) == 2
+
+
+def test_what_is_never_called_is_no_reason_for_an_index(shop: Source, shop_twin: Twin) -> None:
+    found = _asked({**WORKLOAD, "select * from tasks where owner_id = 7": 0.0}, shop_twin, shop)
+    assert found.recommendations
+    assert not [one for one in found.recommendations if one.definition.table == "tasks"]
+
+
+def test_a_delete_that_found_no_row_looks_for_none_that_refers_to_it(shop: Source) -> None:
+    delete = Observed("delete from customers where id = $1", "pg_stat_statements", 5.0, rows=0.0)
+    assert len(with_referential_checks(gather([delete]), shop).statements) == 1
+    assert len(with_referential_checks(gather([replace(delete, rows=1.0)]), shop).statements) > 1
 
 
 def test_writers_are_heard(shop: Source, shop_twin: Twin) -> None:

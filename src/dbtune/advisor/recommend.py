@@ -234,10 +234,12 @@ def _served(states: States, state: State, bit: Mask, analyses: Sequence[Analysis
     after: dict[int, float] = {}
     uses: set[int] = set()
     for number, term in enumerate(states.prices.terms):
-        share = term.weight / analyses[term.statement].statement.weight
+        weight = analyses[term.statement].statement.weight
+        # What is never called gains nothing.
+        share = term.weight / weight if weight else 0.0
         before[term.statement] = before.get(term.statement, 0.0) + share * states.before.prices[number].cost
         after[term.statement] = after.get(term.statement, 0.0) + share * state.prices[number].cost
-        if state.prices[number].used & bit:
+        if share and state.prices[number].used & bit:
             uses.add(term.statement)
     served = [_gain(analyses[number], before[number], after[number]) for number in uses]
     return tuple(sorted(served, key=lambda one: (one.calls * (one.cost_after - one.cost_before), one.query)))

@@ -23,6 +23,8 @@ def with_referential_checks(workload: Workload, source: Source) -> Workload:
     found: dict[str, Statement] = {}
     for statement in workload.statements:
         for check in _checks(statement, source):
+            if check.weight == 0:
+                continue
             known = found.get(check.fingerprint)
             found[check.fingerprint] = check if known is None else replace(known, weight=known.weight + check.weight)
     have = {statement.fingerprint for statement in workload.statements}
