@@ -28,6 +28,8 @@ def test_the_statement_inside_is_found(text: str, inside: str) -> None:
     ("text", "reason"),
     [
         (None, "lost"),
+        ("selec 1", "SELEC begins no statement"),
+        ("vacuum full t", "VACUUM is a command, which has no plan"),
         ("", "empty"),
         (" -- nothing\n;", "empty"),
         ("<insufficient privilege>", "pg_read_all_stats"),

@@ -29,7 +29,7 @@ ROUGH = IndexDefinition("shop", "products", (IndexKey("tags"),), method="gin")
 
 def advice() -> Advice:
     plan = read_plans(json.dumps({"Plan": {"Node Type": "Seq Scan", "Relation Name": "orders", "Total Cost": 9000.0}}))
-    served = Served(LONG, 1200, 9000.0, 12.5, "-42", "slow.sql:3", 0.2, 0.001)
+    served = Served(LONG, 1200, 9000.0, 12.5, "-42", "/var/log/slow.sql:3 (a/b)", 0.2, 0.001)
     return Advice(
         target="postgresql://db/shop",
         started_at=datetime(2026, 1, 31, 12, 30, tzinfo=UTC),
@@ -100,6 +100,8 @@ def test_the_terminal_s_lines_fit_and_the_statements_can_be_copied(width: int) -
     assert "2 statements: it has no plan (such as slow.sql:9: vacuum)" in joined
     assert "Number 2 brings less than 1 % and takes 1.00 MB" in joined
     assert "200 times as fast" in joined
+    assert "1 existing index can go" in joined
+    assert "/var/log" not in joined
     assert "shop.products gin (tags), slow_idx: it made a statement slower" in joined
     assert "the time was over" in joined
 

@@ -32,6 +32,11 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_COMMAND = re.compile(
+    "alter|analy[sz]e|call|checkpoint|close|cluster|comment|copy|create|deallocate|declare|discard|do|drop|execute|"
+    "explain|fetch|grant|import|listen|load|lock|move|notify|prepare|reassign|refresh|reindex|reset|revoke|security|"
+    "set|show|truncate|unlisten|vacuum"
+)
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 # What only carries a statement: its plan is that of the statement inside.
 _WRAPPED = (
@@ -131,7 +136,8 @@ def statement_of(text: str | None) -> Found:
             return statement_of(inner["inner"])
     if words[0] in _TRANSACTIONS:
         return Found(None, TRANSACTION)
-    return Found(None, f"{words[0].upper()[:30]} is a command, which has no plan")
+    what = "is a command, which has no plan" if _COMMAND.fullmatch(words[0]) else "begins no statement"
+    return Found(None, f"{words[0].upper()[:30]} {what}")
 
 
 def _unreadable(text: str | None) -> str | None:

@@ -170,7 +170,8 @@ def _read(paths: list[Path] | None, option: str) -> tuple[Given, ...]:
         try:
             content = read_at_most(path, _MOST_BYTES)
         except OSError as error:
-            raise Misused(f"{option} {path} cannot be read: {error.strerror}", hint="name a file of SQL") from error
+            kind = "a server's log" if option == "--log" else "a file of SQL"
+            raise Misused(f"{option} {path} cannot be read: {error.strerror}", hint=f"name {kind}") from error
         if content is None:
             raise Misused(f"{option} {path} is larger than {_MOST_BYTES >> 20} MB", hint="cut out what matters")
         found.append(Given(content.decode("utf-8-sig", "replace"), str(path)))

@@ -34,7 +34,8 @@ def headline(report: Advice) -> str:
         parts.append(f"{indexes} would make the workload {share(gain)} cheaper")
     if report.drops:
         freed = format_size(sum(one.size_bytes for one in report.drops))
-        parts.append(f"{len(report.drops)} can go, which frees {freed}")
+        existing = f"{len(report.drops)} existing index{'es' if len(report.drops) > 1 else ''}"
+        parts.append(f"{existing} can go, which frees {freed}")
     return "; ".join(parts) + "."
 
 
@@ -167,7 +168,10 @@ def rejected(one: Rejected) -> str:
 
 
 def brief(one: Served | Timing) -> str:
-    """As `query`, without a long list of columns: what tells an ORM's statements apart comes behind it."""
+    """As `query`, without a file's directories and a long list of columns: what tells statements apart comes behind."""
+    if one.place is not None:
+        file, bracket, name = one.place.partition(" (")
+        one = replace(one, place=f"{file.rpartition('/')[2]}{bracket}{name}")
     verb, depth = one.query.split(None, 1)[:1], 0
     for token in tokens(one.query) if [word.lower() for word in verb] == ["select"] else ():
         depth += {"(": 1, ")": -1}.get(token.text, 0)
