@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbtune.advisor.analysis import Analysis, analyse
+from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.advisor.source import Source
 from dbtune.advisor.workload import Observed, gather
 from dbtune.servers.embedded.twin import Twin
@@ -38,6 +39,19 @@ def test_a_limit_is_as_large_as_the_rows_that_a_call_returned(shop: Source, shop
     sql = "select * from orders where id = $1 order by total limit $2 offset $3"
     assert _texts(sql, shop, shop_twin, 25)["any value"].endswith("limit 25 offset 0")
     assert _texts(sql, shop, shop_twin)["any value"].endswith("limit 10 offset 0")
+
+
+def test_where_the_planner_can_only_guess_the_limit_may_not_be_reached(shop: Source, shop_twin: Twin) -> None:
+    sql = "select * from products where search @@ to_tsquery($1) order by price limit $2"
+    found = _texts(sql, shop, shop_twin, 20)
+    assert found["any value"].endswith("limit 20")
+    assert found["rare"].endswith("limit null")
+    gin = IndexDefinition("public", "products", (IndexKey("search"),), method="gin")
+    by_price = IndexDefinition("public", "products", (IndexKey("price"),))
+    shop_twin.add([gin, by_price])
+    # Only where the limit is not reached is the order no way out.
+    assert not shop_twin.costs([found["rare"]], active=[by_price])[0].candidates
+    assert shop_twin.costs([found["rare"]], active=[gin, by_price])[0].candidates == {gin}
 
 
 def test_the_beginning_of_a_pattern_is_tried(shop: Source, shop_twin: Twin) -> None:

@@ -30,6 +30,8 @@ DEFAULT_LIMIT = 10
 MOST_LIMIT = 1000
 _LISTED = 3
 _LOWER, _UPPER = (">", ">="), ("<", "<=")
+_GUESSED = ("@@", "@@@", "@>", "<@", "&&", "?", "?|", "?&", "%", "<%", "%>", "<<%", "%>>")
+"""Operators of which the planner can only guess how many rows they find, as long as it does not know the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +50,38 @@ def with_typical_values(statement: Statement, accesses: Iterable[Access], source
     """The same with variants for typical values; unchanged where it has no parameter or nothing is known of them."""
     if not statement.has_parameters:
         return statement
+    accesses = tuple(accesses)
     uses = {use.number: use for use in _uses(accesses, source)}
+    is_guess = any(one.operator in _GUESSED and "$" in one.value for access in accesses for one in access.conditions)
     variants: dict[str, Variant] = {}
     for variant in statement.variants:
-        for one in _variants(variant, statement.rows, uses) if count_parameters(variant.sql) else (variant,):
+        for one in (
+            _variants(variant, statement.rows, uses, is_guess=is_guess) if count_parameters(variant.sql) else (variant,)
+        ):
             known = variants.get(one.sql)
             variants[one.sql] = one if known is None else replace(known, share=known.share + one.share)
     return replace(statement, variants=tuple(variants.values()))
 
 
-def _variants(variant: Variant, rows: float | None, uses: Mapping[int, _Use]) -> Iterator[Variant]:
+def _variants(variant: Variant, rows: float | None, uses: Mapping[int, _Use], *, is_guess: bool) -> Iterator[Variant]:
+    """With `is_guess` a rare value is one that finds too few rows for the LIMIT: then all of them must be found."""
     limits, offsets = limit_parameters(variant.sql)
     page = DEFAULT_LIMIT if not rows else max(1, min(round(rows), MOST_LIMIT))
     fixed = dict.fromkeys(limits, str(page)) | dict.fromkeys(offsets, "0")
+    endless = fixed | dict.fromkeys(limits, "null") if is_guess else fixed
     generic = with_values(variant.sql, fixed) if fixed else variant.sql
     if not any(_is_telling(use) for use in uses.values()):
-        yield Variant(generic, variant.share, "any value")
+        if endless == fixed:
+            yield Variant(generic, variant.share, "any value")
+        else:
+            yield Variant(generic, variant.share / 2, "any value")
+            yield Variant(with_values(variant.sql, endless), variant.share / 2, "rare")
         return
     part = variant.share / (len(LEVELS) + 1)
     yield Variant(generic, part, "any value")
     for level in LEVELS:
         values = {number: literal for number, use in uses.items() if (literal := _value(use, level)) is not None}
-        yield Variant(with_values(variant.sql, values | fixed), part, level)
+        yield Variant(with_values(variant.sql, values | (endless if level == "rare" else fixed)), part, level)
 
 
 def _is_telling(use: _Use) -> bool:
