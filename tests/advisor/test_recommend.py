@@ -136,7 +136,7 @@ def test_no_other_set_of_these_candidates_is_better(share: float, shop: Source, 
 
     asked = states()
     pool = asked.extend(chosen)
-    found = Search(asked, explore(asked, pool, lambda: False), lambda: False).best()
+    found = Search(asked, explore(asked, pool, lambda: False), lambda _share: False).best()
     known = states()
     known.extend(chosen)
     best = min(_all_states(known, range(len(chosen))), key=lambda state: state.total)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dbtune.advisor.distinct import least_distinct
 from dbtune.advisor.lookups import ENTRY, FETCHED, look_up_cost
 from dbtune.advisor.source import Source, Table
 from dbtune.core.units import parse_size
@@ -33,18 +34,45 @@ written to disk: rows that come in the groups' order have neither trouble.
 """
 FELT = 2 / 3
 """How much of the difference between what is felt and what is planned counts."""
+HARM = 1.1
+"""A plan that is felt to take so many times as long as the one without any new index is a loss, whatever is planned."""
 _LEAST = 0.02
 """Whatever is in memory, a plan keeps this share of its cost."""
 
 
 @dataclass(frozen=True, slots=True)
+class Felt:
+    """What a plan costs as it is planned, and as it is felt in memory."""
+
+    planned: float
+    in_memory: float
+
+    @property
+    def cost(self) -> float:
+        """Between the two: the planner knows what it compares, and caches are not always warm."""
+        return self.planned + (self.in_memory - self.planned) * FELT
+
+    def beside(self, bare: Felt) -> float:
+        """The same, but for a plan that memory makes slower than the `bare` one that the planner leaves for it.
+
+        How far the planner's costs mislead there is not known, that they do is: what is lost is added.
+        """
+        lost = self.in_memory - bare.in_memory * HARM
+        return self.cost if lost <= 0 else max(self.cost, bare.cost + lost)
+
+
+@dataclass(frozen=True, slots=True)
 class Cache:
-    """`share` of the database lies in memory, 0 to 1; `pages` are those of tables, `page_cost` one's read in order."""
+    """`share` of the database lies in memory, 0 to 1; `pages` are those of tables, `page_cost` one's read in order.
+
+    `distinct` are the fewest values that columns can have, where unique keys say so.
+    """
 
     share: float
     pages: Mapping[tuple[str, str], int]
     page_cost: float = 1.0
     tables: Mapping[tuple[str, str], Table] = field(default_factory=dict)
+    distinct: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, source: Source) -> Cache:
@@ -53,16 +81,13 @@ class Cache:
         pages = {(table.schema, table.name): table.pages for table in source.tables}
         whole = sum(pages.values()) * 8192
         share = min(bytes_of(settings.get("effective_cache_size"), 4 << 30) / whole, 1.0) if whole else 1.0
-        return cls(share, pages, number_of(settings, "seq_page_cost", 1.0), source.by_name)
+        distinct = {name: least_distinct(source, table, alone=True) for name, table in source.by_name.items()}
+        return cls(share, pages, number_of(settings, "seq_page_cost", 1.0), source.by_name, distinct)
 
-    def cost(self, plan: Mapping[str, Any]) -> float:
-        """Of a whole plan, as EXPLAIN prints it in JSON: between what is planned and what is felt.
-
-        The planner's word counts as well: it knows what it compares, and caches are not always warm.
-        """
+    def felt(self, plan: Mapping[str, Any]) -> Felt:
+        """Of a whole plan, as EXPLAIN prints it in JSON."""
         total = float(plan.get("Total Cost", 0.0))
-        felt = max(total - self._saved(plan, 1.0), _LEAST * total)
-        return total + (felt - total) * FELT
+        return Felt(total, max(total - self._saved(plan, 1.0), _LEAST * total))
 
     def _saved(self, node: Mapping[str, Any], loops: float) -> float:
         """What is not paid, of a node and all below it; less than nothing where the planner reckons too little.
@@ -87,7 +112,9 @@ class Cache:
             pages = max(own - fetched * ENTRY, 0.0)
             return (self.share * (1 - SCATTERED) * pages - fetched * (FETCHED - ENTRY)) * loops
         if kind in _SCANS and loops > 1.0:
-            return (cost - look_up_cost(node, self.tables.get(_table_of(node)), self.share)) * loops
+            name = _table_of(node)
+            felt = look_up_cost(node, self.tables.get(name), self.share, self.distinct.get(name, {}))
+            return (cost - felt) * loops
         return 0.0
 
 

@@ -11,7 +11,7 @@ from dbtune.advisor.states import States
 
 LEAST_GAIN = 0.001
 """A plan that is not cheaper than without any index by this share is none for us."""
-MOST_PLANS = 14
+MOST_PLANS = 6
 _CHAIN = 8
 
 

@@ -23,14 +23,19 @@ ENTRY = 0.0175
 """What the planner reckons for each row fetched, besides pages: cpu_index_tuple_cost, cpu_tuple_cost, an operator."""
 
 
-def look_up_cost(node: Mapping[str, Any], table: Table | None, share: float) -> float:
-    """Of one look-up, in the planner's units; of the database `share` lies in memory."""
+def look_up_cost(node: Mapping[str, Any], table: Table | None, share: float, distinct: Mapping[str, float]) -> float:
+    """Of one look-up, in the planner's units; of the database `share` lies in memory.
+
+    `distinct` are the fewest values that columns can have (advisor.distinct): no look-up fetches more than their rows.
+    """
     cost, rows = float(node.get("Total Cost", 0.0)), float(node.get("Plan Rows", 0.0))
     fetched, turned = rows, 0.0
     if node.get("Node Type") == "Index Scan":
         columns = equal_columns(str(node.get("Index Cond", "")))
         if "Filter" in node:
             fetched = max(rows, min(_matching(columns, table), (cost - DESCENT) / ENTRY))
+        if columns is not None and table is not None:
+            fetched = min([fetched, *(table.live_rows / distinct[one] for one in columns if one in distinct)])
         turned = max(fetched * _scattered(columns, table), 1.0)
     on_disk = max(cost - DESCENT - fetched * ENTRY, 0.0)
     return DESCENT + fetched * FETCHED + share * turned * TURNED + (1.0 - share) * on_disk

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dbtune.advisor.cached import Cache
+from dbtune.advisor.cached import Cache, Felt
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.what_if import StatementCost, WhatIf
 
@@ -57,7 +57,8 @@ class _Known:
     """The answers for one term: for each set asked, what it cost. `reach` are the indexes that could matter to it.
 
     `plans` are the different plans, each by its cost, the indexes it uses and how it is felt, the cheapest first;
-    `useful` are all of those indexes together, `least` the best that any plan is felt to cost.
+    `useful` are all of those indexes together, `least` the best that any plan is felt to cost; `bare` is its plan
+    without any candidate.
     """
 
     words: frozenset[str]
@@ -66,6 +67,7 @@ class _Known:
     plans: list[tuple[float, Mask, float]] = field(default_factory=list)
     useful: Mask = 0
     least: float = math.inf
+    bare: Felt | None = None
 
     def learn(self, mask: Mask, price: Price) -> None:
         self.answers[mask & self.reach] = price
@@ -215,10 +217,17 @@ class Prices:
         )
         for term, answer in zip(terms, answers, strict=True):
             cost = answer.total if answer.total is not None else math.inf
-            felt = self._cache.cost(answer.plan) if self._cache is not None and answer.plan else cost
-            price = Price(cost, self._mask_of(answer), felt)
+            price = Price(cost, self._mask_of(answer), self._felt(term, mask, answer, cost))
             self._known[term].learn(mask, price)
             yield price
+
+    def _felt(self, term: int, mask: Mask, answer: StatementCost, cost: float) -> float:
+        if self._cache is None or not answer.plan:
+            return cost
+        known, felt = self._known[term], self._cache.felt(answer.plan)
+        if not (mask ^ self.existing) & known.reach:
+            known.bare = felt
+        return felt.cost if known.bare is None else felt.beside(known.bare)
 
     def _mask_of(self, answer: StatementCost) -> Mask:
         members: list[IndexDefinition | str] = [*answer.candidates, *(answer.existing & self._droppable.keys())]

@@ -98,7 +98,7 @@ def recommend(question: Question, progress: Progress = silent) -> Recommended:
     merged = field.add(relatives(field.states.prices.candidates(used)))
     atoms |= explore(field.states, used | merged, lambda: is_over(SECOND_ROUND))
     progress("choosing", 0.6)
-    state = Search(field.states, atoms, lambda: is_over(1.0)).best()
+    state = Search(field.states, atoms, is_over).best()
     chosen = {bit: field.candidates[bit] for bit in field.states.chosen(state.mask)}
     names = name_apart((one.definition for one in chosen.values()), {index.name for index in what_if.existing})
     drops, after = find_drops(field.states, state, Present(what_if.existing, names, question.source))

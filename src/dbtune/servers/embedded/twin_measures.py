@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from dbtune.advisor import index_size
 from dbtune.advisor.arrays import array_items, counted
+from dbtune.advisor.distinct import least_distinct
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.index_size import Attribute, Size
 from dbtune.advisor.source import Column, ColumnStatistics, Source, Table
@@ -36,7 +37,7 @@ def measure(
     source: Source, table: Table, definition: IndexDefinition, built: Sequence[BuiltColumn], rows: float
 ) -> Size:
     """The size over `rows` of `table`, which are all of them unless the index is partial."""
-    least = _least_distinct(source, table, alone=len(definition.keys) == 1)
+    least = least_distinct(source, table, alone=len(definition.keys) == 1)
     attributes = [_attribute(table, definition, place, one, rows, least=least) for place, one in enumerate(built)]
     keys = [attribute for attribute, one in zip(attributes, built, strict=True) if one.is_key]
     include = [attribute for attribute, one in zip(attributes, built, strict=True) if not one.is_key]
@@ -67,31 +68,6 @@ def known_statistics(table: Table, definition: IndexDefinition) -> bool:
     """Whether the planner knows something of every key."""
     columns = [table.column(key.column) for key in definition.keys if key.column is not None]
     return len(columns) == len(definition.keys) and all(column is not None and column.stats for column in columns)
-
-
-def _least_distinct(source: Source, table: Table, *, alone: bool) -> Mapping[str, float]:
-    """ANALYZE takes a clustered column for less varied than it is; a unique key of several columns knows better.
-
-    With 6,000,000 rows, and 7 values in the other column, there are at least 6,000,000 / 7 in this one; and where one
-    of those 7 is in a quarter of the rows, 1,500,000, since it comes but once with each value of this one. That counts
-    where the column is `alone` in a key: columns of a longer one are taken as independent, which counts too many.
-    """
-    least: dict[str, float] = {}
-    for index in source.indexes_of(table):
-        columns = [table.column(key.column) for key in index.keys if key.column is not None]
-        stats = [column.stats if column is not None else None for column in columns]
-        if not index.is_unique or index.predicate is not None or len(stats) < 2 or len(stats) < len(index.keys):
-            continue
-        known = [one for one in stats if one is not None]
-        if len(known) == len(stats):
-            whole = math.prod(one.distinct(table.live_rows) for one in known)
-            for one in known:
-                bound = table.live_rows / max(whole / one.distinct(table.live_rows), 1.0)
-                if alone and len(known) == 2:
-                    other = known[one is known[0]]
-                    bound = max(bound, table.live_rows * max(other.most_common_freqs or (0.0,)))
-                least[one.column] = max(bound, least.get(one.column, 1.0))
-    return least
 
 
 def _attribute(
