@@ -1,8 +1,8 @@
 """Which set of indexes makes the whole workload cheapest, under limits.
 
-Two ways are gone, taking away from everything that any plan uses and, if there is time, adding to nothing; then
-indexes are exchanged as long as that helps. What could help is guessed from the plans that are known, and the planner
-decides. The same input gives the same answer, unless time runs out.
+Ways are gone from everything that any plan uses, taking away, and from nothing, adding; from where the best of them
+ends indexes are exchanged as long as that helps, then from the others. What could help is guessed from the plans that
+are known, and the planner decides. The same input gives the same answer, unless time runs out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ SMALLEST_GAIN = 0.001
 NOTICED = 10.0
 """In the planner's units, of which a page read at random is four: what gains no call more serves nobody."""
 _TRIED = 5
-_SHRUNK = 2
+_BREADTHS = (2, 4)
+"""How many indexes, and how many smaller ones for each, are looked at where one has to go or to shrink."""
 _PAIRED = 6
 _TAKING = 0.9
 """The share of the time by which taking away has to end, with or without answers."""
@@ -42,17 +43,26 @@ class Search:
 
     def best(self) -> State:
         """The best set within the limits; the state before where no index helps."""
-        everything = self._states.step(self._states.before, add=self._pool)
-        ways = [self._states.before]
-        if self._states.fits(everything):
-            ways.append(self._exchange(self._take_away(everything)))
-        else:
-            if not self._is_over(_TAKING):
-                ways.append(self._exchange(self._add(self._take_away(everything))))
-            if len(ways) == 1 or not self._is_late():
-                ways.append(self._exchange(self._add(self._states.before)))
-        best = min(ways, key=lambda state: (state.total, state.size_bytes, state.mask))
+        ways = sorted(self._ways(), key=self._rank)
+        for place, way in enumerate(ways):
+            ways[place] = self._exchange(way)
+        best = min((self._states.before, *ways), key=self._rank)
         return self._without_trifles(self._settled(best))
+
+    def _ways(self) -> Iterator[State]:
+        """From everything down, looking at fewer and at more smaller indexes; and from nothing up."""
+        everything = self._states.step(self._states.before, add=self._pool)
+        if self._states.fits(everything):
+            yield self._take_away(everything, 0)
+            return
+        for breadth in _BREADTHS:
+            if not self._is_over(_TAKING):
+                yield self._add(self._take_away(everything, breadth))
+        yield self._add(self._states.before)
+
+    @staticmethod
+    def _rank(state: State) -> tuple[float, int, Mask]:
+        return state.total, state.size_bytes, state.mask
 
     def _is_late(self) -> bool:
         return self._is_over(1.0)
@@ -109,7 +119,7 @@ class Search:
 
     # -- taking away ------------------------------------------------------------------------------------------------
 
-    def _take_away(self, state: State) -> State:
+    def _take_away(self, state: State, breadth: int) -> State:
         """What is useless, then what is missed least for each byte."""
         states = self._states
         losses: dict[int, float] = {}
@@ -126,7 +136,7 @@ class Search:
             elif states.fits(state) or not losses:
                 return state
             else:
-                after = self._shrunk(state, losses)
+                after = self._shrunk(state, losses, breadth)
             losses = self._still_true(losses, state, after)
             state = after
         return self._thrown_away(state, seen)
@@ -154,13 +164,13 @@ class Search:
                 touched |= old.used | new.used
         return {bit: loss for bit, loss in losses.items() if after.mask >> bit & 1 and not touched >> bit & 1}
 
-    def _shrunk(self, state: State, losses: dict[int, float]) -> State:
+    def _shrunk(self, state: State, losses: dict[int, float], breadth: int) -> State:
         """The step that loses least for each byte: an index less, or a smaller one of its kind in its place."""
         states = self._states
         ranked = sorted((loss / states.burden(bit).size_bytes, bit) for bit, loss in losses.items())
         options = [(ranked[0][0], states.step(state, remove=1 << ranked[0][1]))]
-        for _, bit in [] if self._is_late() else ranked[:_SHRUNK]:
-            for other in self._smaller(bit, self._pool & ~state.mask)[:_SHRUNK]:
+        for _, bit in [] if self._is_late() else ranked[:breadth]:
+            for other in self._smaller(bit, self._pool & ~state.mask)[:breadth]:
                 smaller = states.step(state, add=1 << other, remove=1 << bit)
                 freed = state.size_bytes - smaller.size_bytes
                 options.append(((smaller.total - state.total) / freed, smaller))
@@ -258,11 +268,17 @@ class Search:
             state = min(trifles, key=lambda one: (one.total, one.size_bytes, one.mask))
 
     def _lesser(self, state: State) -> Iterator[State]:
-        """Without each index, or with a smaller one of its kind."""
-        for bit in self._states.chosen(state.mask):
+        """Without each index, with a smaller one of its kind, or with one that does the work of two."""
+        chosen, pool = self._states.chosen(state.mask), self._pool & ~state.mask
+        for bit in chosen:
             yield self._states.step(state, remove=1 << bit)
-            for other in [] if self._is_late() else self._smaller(bit, self._pool & ~state.mask)[:_SHRUNK]:
+            for other in [] if self._is_late() else self._smaller(bit, pool)[: _BREADTHS[0]]:
                 yield self._states.step(state, add=1 << other, remove=1 << bit)
+        for bit, other in [] if self._is_late() else itertools.combinations(chosen, 2):
+            for wide in sorted({*self._wider(bit, pool)} & {*self._wider(other, pool)}):
+                merged = self._states.step(state, add=1 << wide, remove=1 << bit | 1 << other)
+                if merged.size_bytes < state.size_bytes:
+                    yield merged
 
     @staticmethod
     def _is_hardly_dearer(lesser: State, state: State) -> bool:

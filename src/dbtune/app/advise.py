@@ -30,7 +30,7 @@ from dbtune.core.progress import Progress, silent
 if TYPE_CHECKING:
     from dbtune.app.advise_timings import Runnable
 
-EFFORT_PER_S = 160.0
+EFFORT_PER_S = 280.0
 """Of the search, for each second that it may take. A machine of today does four times that or more: the work ends the
 search, so that the same input gives the same advice; time does only where a machine is very slow or very busy.
 """
