@@ -99,6 +99,18 @@ def test_one_index_serves_two_statements_that_begin_alike(shop: Source, shop_twi
     assert len(found.recommendations[0].queries) == 2
 
 
+@pytest.mark.parametrize("effort", [1.0, 10.0, 20.0, 40.0, 80.0, 160.0])
+def test_an_end_in_the_middle_leaves_a_set_that_fits(effort: float, shop: Source, shop_twin: Twin) -> None:
+    analyses = _analyses(WORKLOAD, shop_twin, shop)
+    limits = Limits(budget_bytes=4 << 20, per_table=1)
+    found = recommend(Question(analyses, shop_twin, shop, limits, most_effort=effort))
+    assert found.recommendations
+    assert found.cost_after < found.cost_before
+    assert sum(one.size_bytes for one in found.recommendations) <= 4 << 20
+    tables = [one.definition.table for one in found.recommendations]
+    assert len(tables) == len(set(tables))
+
+
 def test_what_is_never_called_is_no_reason_for_an_index(shop: Source, shop_twin: Twin) -> None:
     found = _asked({**WORKLOAD, "select * from tasks where owner_id = 7": 0.0}, shop_twin, shop)
     assert found.recommendations
