@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dbtune.advisor.spread import Group, even, runs, together
+
 BLOCK = 8192
 _LINE_POINTER = 4
 _TID = 6
@@ -30,7 +32,8 @@ LEAF_FILL = 90
 class Attribute:
     """A column of an index. `distinct` counts values, `common` are the shares of the most common ones.
 
-    `widths` are those of a sample of values, where it is known; `can_merge` says that equal values are the same bytes.
+    `rest` are the others, all as frequent without it. `widths` are those of a sample of values, where it is known;
+    `can_merge` says that equal values are the same bytes.
     """
 
     length: int
@@ -41,6 +44,13 @@ class Attribute:
     common: tuple[float, ...] = ()
     widths: tuple[int, ...] = ()
     can_merge: bool = True
+    rest: tuple[Group, ...] = ()
+
+    def values(self, rows: float) -> tuple[Group, ...]:
+        """Those that are not NULL, of so many rows."""
+        left = 1 - sum(self.common) - self.null_frac
+        rest = self.rest or even(rows, max(self.distinct - len(self.common), 1.0), max(left, 0.0))
+        return (*(Group(1.0, share) for share in self.common), *rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,7 @@ def btree(
     size = _tuple_bytes(attributes)
     merges = deduplicate and not unique and not include and all(key.can_merge for key in keys)
     if merges:
-        count, total, extra = _merged(rows, keys, size, distinct or _combinations(rows, keys))
+        count, total, extra = _merged(rows, keys, size, distinct)
     else:
         count, total, extra = rows, rows * (size + _LINE_POINTER), 0.0
     each = total / count
@@ -182,56 +192,39 @@ def _laid_out(start: int, attributes: Sequence[Attribute], widths: Sequence[floa
     return _aligned(at) if shift is None else _aligned(at + shift - 3.5)
 
 
-def _merged(rows: float, keys: Sequence[Attribute], base: float, distinct: float) -> tuple[float, float, float]:
+def _merged(rows: float, keys: Sequence[Attribute], base: float, distinct: float | None) -> tuple[float, float, float]:
     """Tuples, bytes with their line pointers, and what a posting list adds to a tuple, on average."""
     tuples = total = extra = 0.0
-    for number, run, each in _groups(rows, keys, base, distinct):
-        count, size = _run_bytes(run, each)
-        tuples += number * count
-        total += number * size
-        extra += number * (size - count * (each + _LINE_POINTER))
-    if not tuples:
+    for group, each in _groups(rows, keys, base, distinct):
+        for likely, run in runs(group.share * rows):
+            count, size = _run_bytes(run, each)
+            tuples += group.number * likely * count
+            total += group.number * likely * size
+            extra += group.number * likely * (size - count * (each + _LINE_POINTER))
+    if tuples < 1:
         # Fewer rows than the statistics know values of: the table has shrunk since.
         return rows, rows * (base + _LINE_POINTER), 0.0
     return tuples, total, extra / tuples
 
 
 def _groups(
-    rows: float, keys: Sequence[Attribute], base: float, distinct: float
-) -> Iterable[tuple[float, float, float]]:
-    """(how many keys, rows of each, bytes of a tuple): the nulls of a single key, which take none of its bytes, and
-    its common values by themselves, the others spread as chance spreads them.
+    rows: float, keys: Sequence[Attribute], base: float, distinct: float | None
+) -> Iterable[tuple[Group, float]]:
+    """Keys with the bytes of a tuple: the nulls of a single key take none of its bytes; those of several are a value
+    as any other.
     """
-    rest, others = rows, distinct
-    if len(keys) == 1:
-        key = keys[0]
-        if key.null_frac * rows >= 1:
-            yield (1.0, key.null_frac * rows, _NULL_TUPLE)
-        base = _data_bytes(8, keys)
-        yield from ((1.0, share * rows, base) for share in key.common if share * rows >= 1)
-        rest = max(1 - sum(key.common) - key.null_frac, 0.0) * rows
-        others = max(distinct - len(key.common), 0.0)
-    if rest < 1 or others < 1:
-        return
-    mean = rest / others
-    if mean <= 1.0001:
-        yield (rest, 1.0, base)
-    elif mean > 50:
-        yield (others, mean, base)
-    else:
-        yield from ((number, run, base) for number, run in _spread(others, mean))
-
-
-def _spread(number: float, mean: float) -> Iterable[tuple[float, float]]:
-    """A Poisson distribution without zero, of that mean: how often a key comes 1, 2, 3 … times."""
-    rate = mean
-    for _ in range(60):
-        rate = mean * (1 - math.exp(-rate))
-    rate = max(rate, 1e-6)
-    weight = math.exp(-rate) / (1 - math.exp(-rate))
-    for run in range(1, int(mean + 12 * math.sqrt(mean)) + 2):
-        weight *= rate / run
-        yield (number * weight, float(run))
+    if distinct is not None:
+        return ((group, base) for group in even(rows, distinct))
+    first, *others = keys
+    if not others:
+        plain = _data_bytes(8, keys)
+        nulls = [(Group(1.0, first.null_frac), _NULL_TUPLE)] if first.null_frac * rows >= 1 else []
+        return (*nulls, *((group, plain) for group in first.values(rows)))
+    found: tuple[Group, ...] = (Group(1.0, 1.0),)
+    for key in keys:
+        null = (Group(1.0, key.null_frac),) if key.null_frac else ()
+        found = together((*null, *key.values(rows)), found, rows)
+    return ((group, base) for group in found)
 
 
 def _run_bytes(run: float, base: float) -> tuple[float, float]:

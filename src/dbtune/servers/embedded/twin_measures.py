@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,15 +10,21 @@ from dataclasses import dataclass, replace
 
 from dbtune.advisor import index_size
 from dbtune.advisor.arrays import array_items, counted
+from dbtune.advisor.cached import number_of
 from dbtune.advisor.distinct import least_distinct
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.index_size import Attribute, Size
 from dbtune.advisor.source import Column, ColumnStatistics, Source, Table
+from dbtune.advisor.spread import Group, even, occurring, unlisted
+from dbtune.advisor.texts import words_of
 from dbtune.servers.embedded.twin_fields import Field, field_of
 from dbtune.servers.embedded.twin_gin import elements
 
 _ALIGNMENT = {"c": 1, "s": 2, "i": 4, "d": 8}
 _SAMPLE = 200
+ROWS_A_TARGET = 300
+"""What std_typanalyze samples."""
+_IN_ORDER = 0.99999
 _TEXTUAL = frozenset({"text", "varchar", "bpchar"})
 _GUESSED_WIDTH = 16.0
 
@@ -38,7 +45,10 @@ def measure(
 ) -> Size:
     """The size over `rows` of `table`, which are all of them unless the index is partial."""
     least = least_distinct(source, table, alone=len(definition.keys) == 1)
-    attributes = [_attribute(table, definition, place, one, rows, least=least) for place, one in enumerate(built)]
+    target = int(number_of(dict(source.settings), "default_statistics_target", 100))
+    attributes = [
+        _attribute(table, definition, place, one, rows, least=least, target=target) for place, one in enumerate(built)
+    ]
     keys = [attribute for attribute, one in zip(attributes, built, strict=True) if one.is_key]
     include = [attribute for attribute, one in zip(attributes, built, strict=True) if not one.is_key]
     options = dict(definition.options)
@@ -78,6 +88,7 @@ def _attribute(
     rows: float,
     *,
     least: Mapping[str, float],
+    target: int,
 ) -> Attribute:
     column = table.column(built.column) if built.column is not None else None
     expression = definition.keys[place].expression if place < len(definition.keys) else None
@@ -90,23 +101,52 @@ def _attribute(
     field = field_of(expression, column, rows)
     if field is not None:
         return _field(built, field, is_whole=definition.where is None)
-    share = min(rows / whole, 1.0) if whole else 1.0
-    is_fixed = definition.where is not None and _is_fixed(column, definition.where)
-    # A partial index may hold no row at all.
-    distinct = max(min(max(stats.distinct(whole), least.get(column.name, 1.0)), rows), 1.0)
-    if share < 1:
-        # Drawn at random, so many of the values are still there.
-        distinct = max(distinct * -math.expm1(-rows / distinct), 1.0) if not is_fixed else 1.0
-    return Attribute(
+    attribute = Attribute(
         built.length,
         _ALIGNMENT[built.alignment],
         stats.avg_width,
-        stats.null_frac if definition.where is None else 0.0,
-        distinct,
-        stats.most_common_freqs or () if share == 1 else (),
-        _widths(column, stats) if expression is None else (),
+        stats.null_frac,
+        max(min(max(stats.distinct(whole), least.get(column.name, 1.0)), rows), 1.0),
+        stats.most_common_freqs or (),
+        _widths(column.base, stats) if expression is None else (),
         built.merges,
+        _unlisted(stats, whole, least.get(column.name, 1.0), target),
     )
+    return attribute if definition.where is None else _in_part(attribute, column, definition.where, rows, whole)
+
+
+def _in_part(attribute: Attribute, column: Column, where: str, rows: float, whole: float) -> Attribute:
+    """The same over the rows of a partial index, which are a sample of the table's unless it asks for this column."""
+    present = 1 - attribute.null_frac
+    if _is_fixed(column, where):
+        return replace(attribute, null_frac=0.0, distinct=1.0, common=(), rest=())
+    if column.name not in words_of(where):
+        return replace(attribute, distinct=max(occurring(attribute.values(whole), rows), 1.0))
+    if present and re.fullmatch(rf'[("]*{re.escape(column.name)}"?\s+is\s+not\s+null\)*', where, re.IGNORECASE):
+        common = tuple(share / present for share in attribute.common)
+        rest = tuple(Group(number, share / present) for number, share in attribute.rest)
+        return replace(attribute, null_frac=0.0, common=common, rest=rest)
+    distinct = max(attribute.distinct * -math.expm1(-rows / attribute.distinct), 1.0)
+    return replace(attribute, null_frac=0.0, distinct=distinct, common=(), rest=())
+
+
+@functools.lru_cache(maxsize=4096)
+def _unlisted(stats: ColumnStatistics, whole: float, least: float, target: int) -> tuple[Group, ...]:
+    """The values that ANALYZE has not listed; `least` is how many there are known to be, listed ones included."""
+    present = 1 - stats.null_frac
+    if present * whole < 1:
+        return ()
+    common, bounds = tuple(share / present for share in stats.most_common_freqs or ()), len(stats.bounds) - 1
+    distinct = stats.distinct(whole)
+    if least > distinct:
+        found = even(whole * present, least - len(common), 1 - sum(common))
+    else:
+        # A column may have a target of its own: as many common values as the histogram has parts are a full list.
+        is_own = len(common) == bounds
+        sampled = float(ROWS_A_TARGET * (bounds if is_own else max(target, bounds)))
+        is_cut = is_own or len(common) >= target
+        found = unlisted(common, distinct, whole * present, sampled * present, is_cut=is_cut)
+    return tuple(Group(number, share * present) for number, share in found)
 
 
 def _field(built: BuiltColumn, field: Field, *, is_whole: bool) -> Attribute:
@@ -131,16 +171,17 @@ def _mentioned(table: Table, expression: str | None) -> Column | None:
     return next((column for column in table.columns if column.name in words), None)
 
 
-def _widths(column: Column, stats: ColumnStatistics) -> tuple[int, ...]:
+@functools.lru_cache(maxsize=4096)
+def _widths(base: str, stats: ColumnStatistics) -> tuple[int, ...]:
     """Of a sample of the values, with their header of one byte; texts shifted so that the average is right."""
-    if column.base not in (*_TEXTUAL, "numeric"):
+    if base not in (*_TEXTUAL, "numeric"):
         return ()
     values = [value for value in array_items(stats.histogram_bounds) if value is not None]
     values = values or [value for value in array_items(stats.most_common_vals) if value is not None]
     if not values:
         return ()
     step = max(len(values) // _SAMPLE, 1)
-    if column.base == "numeric":
+    if base == "numeric":
         return tuple(_numeric_bytes(value) for value in values[::step])
     lengths = [len(value.encode()) + (1 if len(value.encode()) < 127 else 4) for value in values[::step]]
     shift = stats.avg_width - sum(lengths) / len(lengths)
@@ -161,11 +202,16 @@ def _numeric_bytes(text: str) -> int:
 
 
 def _combinations(source: Source, table: Table, definition: IndexDefinition) -> float | None:
-    """Distinct combinations of the keys, where extended statistics have counted them."""
+    """Distinct combinations of the keys, where extended statistics have counted them, or all go on with the rows."""
     names = {key.column for key in definition.keys}
     if definition.where is not None or None in names or len(names) < 2:
         return None
-    return next((count for columns, count in _counted(source, table) if columns == names), None)
+    counted = next((count for columns, count in _counted(source, table) if columns == names), None)
+    stats = [column.stats for name in names if name is not None and (column := table.column(name)) is not None]
+    if counted is None and all(one is not None and abs(one.correlation or 0.0) >= _IN_ORDER for one in stats):
+        # From one row to the next there is a new combination only where one of them has its next value.
+        return min(sum(one.distinct(table.live_rows) for one in stats if one is not None), table.live_rows)
+    return counted
 
 
 def _counted(source: Source, table: Table) -> Iterator[tuple[set[str | None], float]]:

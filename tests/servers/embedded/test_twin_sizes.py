@@ -1,0 +1,88 @@
+"""Sizes of indexes on values that are not evenly spread, against those that the server itself builds."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import conninfo, sql
+
+from dbtune.advisor.index import IndexDefinition, IndexKey
+from dbtune.servers.embedded.twin import Twin, open_twin
+from dbtune.servers.postgres.dump import read_source
+from dbtune.servers.postgres.session import connect
+
+ROWS = 90_000
+SCHEMA = [
+    "select setseed(0.25)",
+    # Few values that are common and many that are rare: by a power of their rank, and around one that has nearly all.
+    f"""create table visits as select n as id, power(10, random() * 5.5)::int as page,
+        'user-' || power(10, random() * 4.5)::int as visitor, (array['paid', 'open', 'lost'])[1 + n % 3] as state,
+        case when random() < 0.8 then 1 else (random() * 1e9)::int end as referrer,
+        case when random() < 0.7 then null else (random() * 5000)::int end as campaign,
+        timestamptz '2024-01-01' + (n / 50) * interval '1 s' as at, n / 20 as basket,
+        jsonb_build_object('seat', (random() * 3000)::int) as detail
+        from generate_series(1, {ROWS}) n""",
+    "vacuum analyze",
+]
+
+
+@pytest.fixture(scope="module")
+def skewed_dsn(postgres_dsn: str) -> Iterator[str]:
+    name = f"dbtune_sizes_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres_dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+    dsn = conninfo.make_conninfo(postgres_dsn, dbname=name)
+    with psycopg.connect(dsn, autocommit=True) as session:
+        for statement in SCHEMA:
+            session.execute(statement.encode())
+    yield dsn
+    with psycopg.connect(postgres_dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def skewed(skewed_dsn: str) -> Iterator[Twin]:
+    with connect(skewed_dsn) as session:
+        source = read_source(session, statements=False)
+    with open_twin(source) as opened:
+        yield opened
+
+
+def ratio(twin: Twin, dsn: str, definition: IndexDefinition) -> float:
+    """The estimated size against that of the index as the server builds it."""
+    (candidate,) = twin.add([definition])
+    assert candidate.size_bytes is not None, candidate.reason
+    with psycopg.connect(dsn) as session:
+        session.execute(definition.ddl(name="built").encode())
+        row = session.execute("select pg_relation_size(to_regclass('built'))").fetchone()
+        session.rollback()
+    assert row is not None
+    return candidate.size_bytes / int(row[0])
+
+
+def on(table: str, *columns: str, where: str | None = None, method: str = "btree") -> IndexDefinition:
+    return IndexDefinition("public", table, tuple(map(IndexKey, columns)), method, where=where)
+
+
+@pytest.mark.parametrize(
+    ("columns", "where"),
+    [
+        (("page",), None),
+        (("visitor",), None),
+        (("referrer",), None),
+        (("state", "page"), None),
+        (("campaign", "state"), None),
+        (("referrer", "campaign"), None),
+        (("at", "basket"), None),
+        (("page",), "state = 'open'"),
+        (("campaign",), "campaign is not null"),
+        (("id",), "state = 'open'"),
+    ],
+)
+def test_few_common_and_many_rare_values_are_seen(
+    columns: tuple[str, ...], where: str | None, skewed: Twin, skewed_dsn: str
+) -> None:
+    assert ratio(skewed, skewed_dsn, on("visits", *columns, where=where)) == pytest.approx(1, abs=0.12)
