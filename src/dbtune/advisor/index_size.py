@@ -129,15 +129,6 @@ def hash_index(rows: float, key: Attribute) -> Size:
     return Size(math.ceil(buckets + overflow) + 2 + math.ceil(overflow / 32768))
 
 
-def gin(rows: float, elements: float, distinct: float, width: float) -> Size:
-    """`elements` a row, of which `distinct` differ: a compressed posting list takes about two bytes an entry."""
-    entries = max(min(distinct, rows * elements), 1.0)
-    per_entry = rows * elements / entries
-    posting = 6.0 if per_entry <= 1 else per_entry * 2.2 if per_entry < 1000 else per_entry * 1.6
-    leaf_bytes = entries * (_aligned(8 + width) + posting + _LINE_POINTER)
-    return Size(2 + math.ceil(leaf_bytes / (BLOCK * 0.8)))
-
-
 def gist(rows: float, attributes: Sequence[Attribute]) -> Size:
     # What is sorted first (points) fills its pages; what is inserted leaves them as splits do.
     fill = 0.97 if all(attribute.length > 0 for attribute in attributes) else 0.65

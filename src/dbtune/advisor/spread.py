@@ -48,10 +48,12 @@ def unlisted(
         return _estimated(len(common), groups, rows, min(sampled, rows))
 
     if is_cut:
-        flat, steep = (tuple(_falling(common, left, rows, power)) for power in (0.0, _STEEPEST))
-        if estimated(flat) < distinct <= estimated(steep):
-            power = _bisected(lambda power: estimated(tuple(_falling(common, left, rows, power))), distinct, _STEEPEST)
-            return tuple(_falling(common, left, rows, power))
+
+        def steep(power: float) -> tuple[Group, ...]:
+            return tuple(falling(len(common), common[-1], left, rows, power))
+
+        if estimated(steep(0.0)) < distinct <= estimated(steep(_STEEPEST)):
+            return steep(_bisected(lambda power: estimated(steep(power)), distinct, _STEEPEST))
     limit = math.log(left * rows / _ALONE)
     number = math.exp(_bisected(lambda log: estimated((_even(left, math.exp(log)),)), distinct, limit))
     return (_even(left, number),)
@@ -107,10 +109,9 @@ def _even(share: float, number: float) -> Group:
     return Group(number, share / number)
 
 
-def _falling(common: Sequence[float], left: float, rows: float, power: float) -> Iterator[Group]:
-    """Behind the listed values, rank by rank less, until nothing is left."""
-    listed = len(common)
-    rarest, rank = common[-1], listed + 0.5
+def falling(listed: int, rarest: float, left: float, rows: float, power: float) -> Iterator[Group]:
+    """Behind so many listed values the others, rank by rank rarer than the rarest of those, until nothing is left."""
+    rank = listed + 0.5
     while left > 0:
         share = rarest * (rank * math.sqrt(_STEP) / listed) ** -power
         number = rank * (_STEP - 1)

@@ -25,6 +25,15 @@ SCHEMA = [
         timestamptz '2024-01-01' + (n / 50) * interval '1 s' as at, n / 20 as basket,
         jsonb_build_object('seat', (random() * 3000)::int) as detail
         from generate_series(1, {ROWS}) n""",
+    "create extension pg_trgm",
+    "create extension btree_gin",
+    """create table notes as select n as id, (array['paid', 'open', 'lost'])[1 + n % 3] as state,
+        (select array_agg(power(10, random() * 4)::int) from generate_series(1, 2 + n % 5) where n > 0) as tags,
+        (select string_agg(substr(md5(power(10, random() * 4)::int::text), 1, 3 + i), ' ') from generate_series(1, 9) i
+          where n > 0) as body,
+        jsonb_build_object('owner', (random() * 5000)::int, 'kind', 'k' || n % 8, 'at', n) as detail
+        from generate_series(1, 20000) n""",
+    "alter table notes add words tsvector generated always as (to_tsvector('simple', body)) stored",
     "vacuum analyze",
 ]
 
@@ -86,3 +95,23 @@ def test_few_common_and_many_rare_values_are_seen(
     columns: tuple[str, ...], where: str | None, skewed: Twin, skewed_dsn: str
 ) -> None:
     assert ratio(skewed, skewed_dsn, on("visits", *columns, where=where)) == pytest.approx(1, abs=0.12)
+
+
+GIN = [
+    (IndexKey("tags"),),
+    (IndexKey("words"),),
+    (IndexKey("detail"),),
+    (IndexKey("detail", opclass="jsonb_path_ops"),),
+    (IndexKey("body", opclass="gin_trgm_ops"),),
+    (IndexKey("state"), IndexKey("tags")),
+]
+
+
+@pytest.mark.parametrize("keys", GIN)
+def test_the_elements_of_a_gin_index_are_counted(keys: tuple[IndexKey, ...], skewed: Twin, skewed_dsn: str) -> None:
+    assert ratio(skewed, skewed_dsn, IndexDefinition("public", "notes", keys, "gin")) == pytest.approx(1, abs=0.2)
+
+
+def test_whole_numbers_in_documents_are_no_more_than_fit_between_their_ends(skewed: Twin, skewed_dsn: str) -> None:
+    by_seat = IndexDefinition("public", "visits", (IndexKey(None, "(detail ->> 'seat'::text)"),))
+    assert ratio(skewed, skewed_dsn, by_seat) == pytest.approx(1, abs=0.15)

@@ -12,6 +12,7 @@ from dbtune.advisor import index_size
 from dbtune.advisor.arrays import array_items, counted
 from dbtune.advisor.cached import number_of
 from dbtune.advisor.distinct import least_distinct
+from dbtune.advisor.gin_size import gin
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.index_size import Attribute, Size
 from dbtune.advisor.source import Column, ColumnStatistics, Source, Table
@@ -223,12 +224,13 @@ def _counted(source: Source, table: Table) -> Iterator[tuple[set[str | None], fl
 
 
 def _gin(table: Table, definition: IndexDefinition, keys: Sequence[Attribute], rows: float) -> Size:
-    pages = 0
+    """All columns lie in one tree, each entry with its column's number where there are several."""
+    number, pages = 4.0 if len(keys) > 1 else 0.0, 0
     for key, attribute in zip(definition.keys, keys, strict=True):
         column = table.column(key.column) if key.column is not None else _mentioned(table, key.expression)
-        stats = column.stats if column is not None else None
-        found = elements(attribute, stats, column.base if column is not None else "", key.opclass or "", rows)
-        pages += index_size.gin(rows * (1 - attribute.null_frac), found.each, found.distinct, found.width).pages
+        base = column.base if column is not None else ""
+        found = elements(attribute, column.stats if column is not None else None, base, key, rows)
+        pages += gin(rows, table.pages, found.groups, found.width + number).pages
     return Size(pages)
 
 
