@@ -1,4 +1,5 @@
 -- As audit_blocking.sql; since 14 pg_locks says since when a session waits, to every role.
+-- Names are looked up and printed on the role's own search path.
 with waiting as materialized (
     select
         locks.pid, min(locks.mode) as mode, min(coalesce(locks.relation::regclass::text, locks.locktype)) as target,

@@ -1,4 +1,5 @@
 -- Every session that waits for a lock, and those that it waits for. 13: since when is only known of the statement.
+-- Names are looked up and printed on the role's own search path.
 with waiting as materialized (
     select locks.pid, min(locks.mode) as mode, min(coalesce(locks.relation::regclass::text, locks.locktype)) as target
     from pg_locks locks

@@ -1,6 +1,7 @@
 -- B-trees of 1 MB and more beside what the planner knows about their columns, to estimate how big they should be.
 -- `readable` columns are those whose statistics this role may see; pg_stats hides the others. An expression's
 -- statistics are filed under the index itself.
+-- Names are looked up and printed on the role's own search path.
 select
     space.nspname::text as schema,
     index_class.relname::text as name,

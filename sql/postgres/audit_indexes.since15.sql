@@ -1,4 +1,5 @@
 -- As audit_indexes.sql; 15 brought NULLS NOT DISTINCT (pg_index.indnullsnotdistinct).
+-- Names are looked up and printed on the role's own search path.
 with recursive behind as (
     select conindid,
         (min(conname::text) filter (where contype in ('p', 'u', 'x'))) as name,

@@ -8,6 +8,7 @@
 -- pg_get_expr takes a lock on newer versions. `building` may see the progress of others only with pg_read_all_stats;
 -- without it the locks, which everybody sees, must do.
 -- Before 15 no index could treat nulls as equal.
+-- Names are looked up and printed on the role's own search path.
 with recursive behind as (
     select conindid,
         (min(conname::text) filter (where contype in ('p', 'u', 'x'))) as name,

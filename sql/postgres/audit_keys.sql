@@ -1,5 +1,6 @@
 -- Foreign keys between, and unique keys of, the tables of these names, in any schema: one statement for all.
 -- Tables in the search path come first: texts of statements rarely say which schema they mean.
+-- Names are looked up and printed on the role's own search path.
 with wanted as (
     select named.oid, space.nspname::text as schema, named.relname::text as name,
         coalesce(array_position(current_schemas(false), space.nspname), 1000) as place

@@ -1,4 +1,5 @@
 -- As audit_not_valid_constraints.sql; 18 brought NOT ENFORCED, whose constraints are not valid, and are meant so.
+-- Names are looked up and printed on the role's own search path.
 select
     constrained.conname::text as name,
     space.nspname::text as schema,

@@ -1,4 +1,5 @@
 -- Constraints that hold for new rows only. Those that PostgreSQL keeps for partitions follow their parent.
+-- Names are looked up and printed on the role's own search path.
 select
     constrained.conname::text as name,
     space.nspname::text as schema,

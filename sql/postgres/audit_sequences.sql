@@ -3,6 +3,7 @@
 -- Those that count up to 2^63 in a column that can hold it are left out: at a million a second they last 292,000 years,
 -- and each of them is a page to read.
 -- On a replica unlogged sequences have no value to read.
+-- Names are looked up and printed on the role's own search path.
 with feeding as (
     -- Indexes depend on columns in the same way as sequences, and are many more: each sequence is looked up.
     select distinct on (sequence_oid) * from (

@@ -1,5 +1,6 @@
 -- How the indexes of user tables are defined, the 2,000 made last; read once, after the last snapshot. They explain
 -- what is new since an earlier capture, and of tens of thousands the server would write definitions for a second.
+-- Names are looked up and printed on the role's own search path.
 select
     index_namespace.nspname || '.' || index_class.relname as name, pg_get_indexdef(index_class.oid) as definition
 from pg_index

@@ -1,6 +1,7 @@
 -- What a statement may call or write to beside its own rows: functions and operators among %(names)s that are volatile
 -- or have a body (which may call something volatile, whatever was declared), those of the triggers
 -- on %(tables)s, on their partitions and on what foreign keys cascade to, and the foreign tables among these.
+-- Names are looked up and printed on the role's own search path.
 with recursive changed(oid) as (
     select to_regclass(name)::oid from unnest(%(tables)s::text[]) name where to_regclass(name) is not null
     union

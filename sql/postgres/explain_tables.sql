@@ -1,6 +1,7 @@
 -- How old the statistics of the tables in a plan are. %(names)s are quoted names.
 -- A session reports its inserts late: those made just before an ANALYZE count as made after it. A file that has not
 -- grown since tells that they were not, so then only updates and deletes count.
+-- Names are looked up and printed on the role's own search path.
 select
     space.nspname::text as schema,
     rel.relname::text as name,

@@ -1,4 +1,5 @@
 -- One index by name: what stands there now, to decide whether it is ours to drop.
+-- Names are looked up and printed on the role's own search path.
 select
     index_class.oid::bigint as oid,
     index_row.indisvalid and index_row.indisready and index_row.indislive as usable,

@@ -1,5 +1,5 @@
 -- Tables by the names in %(names)s, quoted as PostgreSQL reads them. Names that stand for nothing have no row.
--- Unqualified names follow the session's search_path, as a person in psql would expect.
+-- Names are looked up and printed on the role's own search path.
 select
     wanted.name as given,
     relation.oid::bigint as oid,

@@ -1,4 +1,5 @@
 -- As table_indexes.sql; 15 brought NULLS NOT DISTINCT (pg_index.indnullsnotdistinct).
+-- Names are looked up and printed on the role's own search path.
 select
     indexed.oid::bigint as table_oid,
     index_class.oid::bigint as oid,

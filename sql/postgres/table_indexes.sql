@@ -1,5 +1,6 @@
 -- Every index of the tables in %(names)s, taken apart so that definitions can be compared, not names.
 -- Before 15 no index could treat nulls as equal.
+-- Names are looked up and printed on the role's own search path.
 select
     indexed.oid::bigint as table_oid,
     index_class.oid::bigint as oid,

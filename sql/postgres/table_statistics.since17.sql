@@ -1,4 +1,5 @@
 -- As table_statistics.sql; 17 brought the privilege MAINTAIN, which is enough to analyze.
+-- Names are looked up and printed on the role's own search path.
 select
     wanted.name as given,
     space.nspname::text as schema,

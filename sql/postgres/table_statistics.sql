@@ -1,5 +1,6 @@
 -- How fresh the planner's statistics of the tables in %(names)s are. `owned`: who may analyze, the owners of the table
 -- and of the database.
+-- Names are looked up and printed on the role's own search path.
 select
     wanted.name as given,
     space.nspname::text as schema,

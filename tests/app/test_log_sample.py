@@ -67,7 +67,7 @@ def logs(server: EmbeddedPostgres) -> dict[str, Path]:
 def test_the_log_confirms_what_the_counters_suspect_in_each_of_its_forms(server: EmbeddedPostgres) -> None:
     seeds = iter(range(100))
     with connect(server.dsn) as session:
-        session.execute("select pg_stat_statements_reset()")
+        session.execute("select public.pg_stat_statements_reset()")
         seen = watch(session, 6.0, 6, pause=lambda _: pages(server.dsn, next(seeds)))
     found = logs(server)
     assert {".json", ".csv"} < set(found)

@@ -27,6 +27,8 @@ _ARGUMENTS: Mapping[str, Any] = {
 LONGEST_PAYLOAD = 7900
 """NOTIFY takes less than 8000 bytes, and fails the application's transaction beyond."""
 
+_PATH = "pg_catalog, pg_temp"
+"""Of the function: it runs with the rights of whoever changes a row, on whose path others may have put things."""
 
 _NOTES = ("every change of a row now sends a notification: run `dbtune invalidate PLAYBOOK --listen`",)
 _PARTITIONS = (
@@ -143,35 +145,48 @@ class InvalidateOn(Step):
         found = {self._name: f"{' or '.join(changes)}"} if changes else {}
         return found | ({f"{self._name}_t": "truncate"} if "truncate" in self.on else {})
 
-    # --- what is asked
+    # --- what is asked, on the role's search path as a person's SQL is: all but the table's name is qualified
+
+    @property
+    def _oid(self) -> str:
+        return f"pg_catalog.to_regclass({_literal(self._regclass)})::pg_catalog.oid"
 
     @property
     def _may(self) -> Holds:
         return Holds(
-            f"select has_table_privilege(oid, 'TRIGGER') and has_schema_privilege(relnamespace, 'CREATE')"
-            f" from pg_class where oid = to_regclass({_literal(self._regclass)})"
+            "select pg_catalog.has_table_privilege(oid, 'TRIGGER')"
+            " and pg_catalog.has_schema_privilege(relnamespace, 'CREATE')"
+            f" from pg_catalog.pg_class where oid operator(pg_catalog.=) {self._oid}"
         )
 
     @property
     def _installed(self) -> Holds:
         """All triggers, enabled, with the very function."""
+        names = ", ".join(map(_literal, self._triggers))
         return Holds(
-            f"select count(*) = {len(self._triggers)} from pg_trigger join pg_proc on pg_proc.oid = tgfoid"
-            f" where tgrelid = to_regclass({_literal(self._regclass)}) and not tgisinternal and tgenabled in ('O', 'A')"
-            f" and tgname = any(array[{', '.join(map(_literal, self._triggers))}]::name[])"
-            f" and prosrc = {_literal(self._body())}"
+            f"select pg_catalog.count(*) operator(pg_catalog.=) {len(self._triggers)} from pg_catalog.pg_trigger"
+            " join pg_catalog.pg_proc on pg_proc.oid operator(pg_catalog.=) tgfoid"
+            f" where tgrelid operator(pg_catalog.=) {self._oid} and not tgisinternal"
+            " and tgenabled operator(pg_catalog.=) any (array['O', 'A']::pg_catalog.\"char\"[])"
+            f" and tgname operator(pg_catalog.=) any (array[{names}]::pg_catalog.name[])"
+            f" and prosrc operator(pg_catalog.=) {_literal(self._body())}"
+            f" and proconfig operator(pg_catalog.=) array['search_path={_PATH}']::pg_catalog.text[]"
         )
 
     # --- what is done
 
     def apply_sql(self) -> str:
-        """The function and its triggers, in one transaction; what a crash left of an earlier attempt is not there."""
+        """The function and its triggers, in one transaction; what a crash left of an earlier attempt is not there.
+
+        A function that is there is dropped, not replaced: it would stay its owner's, whoever that is.
+        """
         mark = f"$dbtune_{self._digest}$"
-        head = f"create or replace function {self._function}() returns trigger language plpgsql as "
-        parts = [f"{head}{mark}{self._body()}{mark}"]
+        parts = [f"drop trigger if exists {quote(name)} on {self._regclass}" for name in self._triggers]
+        parts.append(f"drop function if exists {self._function}()")
+        head = f"create function {self._function}() returns trigger language plpgsql set search_path = {_PATH} as "
+        parts.append(f"{head}{mark}{self._body()}{mark}")
         for name, changes in self._triggers.items():
             each = "statement" if changes == "truncate" else "row"
-            parts.append(f"drop trigger if exists {quote(name)} on {self._regclass}")
             parts.append(
                 f"create trigger {quote(name)} after {changes} on {self._regclass}"
                 f" for each {each} execute function {self._function}()"

@@ -25,7 +25,7 @@ def test_calls_of_other_roles_are_counted_as_not_examined(database: str) -> None
                 owner.execute("select count(*) from t")
             with contextlib.closing(connect(database)) as session:
                 session.execute(sql.SQL("set session authorization {}").format(sql.Identifier(role)))
-                session.execute(b"select id from t")
+                session.execute(b"select id from public.t")
                 source = read_source(session)
         finally:
             owner.execute(sql.SQL("drop owned by {0}").format(sql.Identifier(role)))

@@ -70,7 +70,7 @@ def test_parameters_without_values_get_the_generic_plan(session: Connection) -> 
 )
 def test_a_statement_that_writes_is_explained_without_writing(session: Connection, sql: str) -> None:
     assert explain(session, sql)["Plan"]["Node Type"] == "ModifyTable"
-    assert session.execute("select count(*) from items where note = 'x'").fetchone() == (20000,)
+    assert session.execute("select count(*) from public.items where note = 'x'").fetchone() == (20000,)
 
 
 @pytest.mark.pg(">= 16")
@@ -102,4 +102,4 @@ def test_a_missing_privilege_is_told_as_such_again_and_again(session: Connection
 def test_a_second_statement_is_refused_however_it_hides(session: Connection, params: tuple[int, ...]) -> None:
     for hidden in (SMUGGLED, "; commit; drop table items"):
         assert isinstance(explain(session, f"{BY_OWNER} {hidden}", *params), Failed)
-    assert session.execute("select count(*) from items").fetchone() == (20000,)
+    assert session.execute("select count(*) from public.items").fetchone() == (20000,)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 from psycopg import conninfo, sql
 
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import Limits, connect, look_at
 
 ODD = {
@@ -44,7 +46,26 @@ def test_what_a_session_answers_is_read_alike_whatever_the_database_is_set_to(od
     assert row[5:] == ('CREATE INDEX "😀" ON public."Kürzel 😀" USING btree (id)', "5s")
 
 
-def test_a_session_keeps_the_path_on_which_the_application_finds_its_tables(odd: str) -> None:
+def test_a_person_s_statements_are_read_on_the_path_on_which_the_application_finds_its_tables(odd: str) -> None:
     with connect(odd) as session:
-        assert session.execute("show search_path").fetchone() == ("nowhere",)
         assert look_at(session).version >= 130000
+        with users_path(session):
+            assert session.execute("show search_path").fetchone() == ("nowhere",)
+        assert session.execute("show search_path").fetchone() == ("pg_catalog, pg_temp",)
+
+
+@pytest.mark.parametrize("person_s", ["set search_path = app", "reset all", "discard all", "begin", "selct 1"])
+def test_whatever_a_person_s_statements_do_ours_are_read_on_our_own_path(database: str, person_s: str) -> None:
+    with connect(database, read_only=False) as session:
+        with contextlib.suppress(psycopg.errors.SyntaxError), users_path(session):
+            session.execute(person_s.encode())
+        assert session.execute("show search_path").fetchone() == ("pg_catalog, pg_temp",)
+
+
+@pytest.mark.parametrize("person_s", ["set search_path = app", "set local search_path = app", "selct 1", "commit"])
+def test_a_transaction_s_end_leaves_our_own_path(database: str, person_s: str) -> None:
+    with connect(database, read_only=False) as session:
+        with contextlib.suppress(psycopg.errors.SyntaxError), session.transaction(), users_path(session):
+            assert session.execute("show search_path").fetchone() == ('"$user", public',)
+            session.execute(person_s.encode())
+        assert session.execute("show search_path").fetchone() == ("pg_catalog, pg_temp",)

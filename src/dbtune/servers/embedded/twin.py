@@ -33,6 +33,7 @@ from dbtune.servers.embedded.twin_source import existing_indexes, table_facts
 from dbtune.servers.postgres.answers import explain_once
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.explaining import Execution, plan_with_types
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import Connection, Limits, connect
 
 PLANNING_TIMEOUT_S = 20.0
@@ -84,7 +85,10 @@ def _admin(stack: contextlib.ExitStack, dsn: str) -> Connection:
 
 
 def _session(stack: contextlib.ExitStack, dsn: str, *, read_only: bool) -> Connection:
-    return stack.enter_context(contextlib.closing(connect(dsn, read_only=read_only, limits=_LIMITS)))
+    """On the path of its role: what a dump has brought, functions too, finds its names there."""
+    session = stack.enter_context(contextlib.closing(connect(dsn, read_only=read_only, limits=_LIMITS)))
+    stack.enter_context(users_path(session))
+    return session
 
 
 class Twin:

@@ -12,6 +12,7 @@ import psycopg
 
 from dbtune.advisor.source import Source
 from dbtune.servers.postgres.errors import translated
+from dbtune.servers.postgres.search_path import REMEMBERED
 from dbtune.servers.postgres.session import Connection
 
 LEAST_MEMORY_BYTES = 1 << 30
@@ -55,7 +56,7 @@ def behave_like(planner: Connection, source: Source) -> None:
             " and (category like 'Query Tuning%%' or name = any (%s))",
             (list(known),),
         ).fetchall()
-    wanted = {"search_path": source.search_path}
+    wanted = dict.fromkeys(("search_path", REMEMBERED), source.search_path)
     for name, value in ((str(name), str(value)) for name, value in ours):
         if name in known:
             wanted[name] = known[name]

@@ -12,6 +12,7 @@ from psycopg import errors, sql
 from dbtune.core.questions import Catalog, Explained, Failed, Holds, Normalized, Question
 from dbtune.servers.postgres.errors import server_error
 from dbtune.servers.postgres.queries import fetch
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import Connection
 
 GENERIC_PLAN_SINCE = 160000
@@ -62,7 +63,8 @@ def _attempt(connection: Connection, ask: Callable[[], Any]) -> Any:  # noqa: AN
         # Rolled back, so that no answer leaves anything behind for the next one, not even a SET.
         with connection.transaction(force_rollback=True), connection.cursor() as cursor:
             cursor.execute("set transaction read only")
-            return ask()
+            with users_path(connection):
+                return ask()
     except psycopg.Error as error:
         if connection.closed or isinstance(error, errors.AdminShutdown):
             raise server_error(error, "answering a question about the server") from error
@@ -99,7 +101,7 @@ def _explain(connection: Connection, question: Explained) -> dict[str, Any]:
 
 
 def explain_once(connection: Connection, question: Explained) -> dict[str, Any]:
-    """The plan, in whatever transaction the caller has opened. Raises psycopg's errors."""
+    """The plan, in whatever transaction and on whatever path the caller has opened. Raises psycopg's errors."""
     if not question.params and "$1" in question.sql:
         return _explain_generic(connection, question.sql)
     options = ["verbose", "format json"] + (["analyze", "buffers"] if question.analyze else [])
@@ -131,7 +133,8 @@ def _execution_of_any(connection: Connection) -> str:
     """`dbtune_generic` called with as many nulls as it has parameters, in a transaction that keeps to generic plans."""
     connection.execute("/* dbtune */ set local plan_cache_mode = force_generic_plan")
     row = connection.execute(
-        "/* dbtune */ select cardinality(parameter_types) from pg_prepared_statements where name = 'dbtune_generic'"
+        "/* dbtune */ select pg_catalog.cardinality(parameter_types) from pg_catalog.pg_prepared_statements"
+        " where name operator(pg_catalog.=) 'dbtune_generic'"
     ).fetchone()
     nulls = ", ".join(["null"] * int(str(row[0] if row else 0)))
     return f"dbtune_generic ({nulls})" if nulls else "dbtune_generic"

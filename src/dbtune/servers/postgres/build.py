@@ -25,6 +25,7 @@ from dbtune.servers.postgres import statements
 from dbtune.servers.postgres.errors import server_error, translated
 from dbtune.servers.postgres.lock import mark_working
 from dbtune.servers.postgres.queries import fetch
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import UNBOUNDED, Connection, Limits, connect
 
 POLL_S = 0.2
@@ -133,7 +134,7 @@ class Building:
             return
         self._progress("looking for duplicates")
         try:
-            with connect(self._dsn, limits=Limits(work_s=DUPLICATES_BUDGET_S)) as session:
+            with connect(self._dsn, limits=Limits(work_s=DUPLICATES_BUDGET_S)) as session, users_path(session):
                 # Binary takes the extended protocol: one statement only.
                 rows = session.cursor(binary=True).execute(statements.duplicates(self._action.index)).fetchall()
         except (errors.QueryCanceled, errors.LockNotAvailable, errors.InsufficientPrivilege):
@@ -221,6 +222,7 @@ class Building:
         with (
             connect(self._dsn, read_only=False, limits=Limits(work_s=0, lock_s=5)) as session,
             translated(f"analyzing {self._action.index.table} for its new expression index"),
+            users_path(session),
         ):
             session.execute(statements.analyze(self._action.index.table))
 
@@ -265,8 +267,10 @@ class _Execution:
     def _execute(self) -> None:
         self._begun.set()
         try:
-            if not self._unwanted:
-                self._session.execute(b"/* dbtune */ " + self._statement)
+            # Expressions, operator classes and collations are named as the person finds them.
+            with users_path(self._session):
+                if not self._unwanted:
+                    self._session.execute(b"/* dbtune */ " + self._statement)
         except psycopg.Error as error:
             self.error = error
         finally:

@@ -20,6 +20,7 @@ from dbtune.servers.postgres.dump_ends import with_true_ends
 from dbtune.servers.postgres.dump_statements import with_statements
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.queries import fetch
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import Connection
 
 _WITHOUT_VALUES = Unexamined(
@@ -38,6 +39,8 @@ _COMMON = (
     " join pg_statistic_ext_data on stxoid = pg_statistic_ext.oid join pg_namespace on pg_namespace.oid = stxnamespace"
     " where stxdmcv is not null and stxrelid = any (%(oids)s::bigint[]::oid[])"
 )
+
+_OID = "/* dbtune */ select pg_catalog.to_regclass(%s)::pg_catalog.oid::pg_catalog.int8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,6 @@ def read_source(
     oids = None if tables is None else _oids(connection, tables)
     with translated("reading the schema and its statistics"), connection.transaction():
         connection.execute("/* dbtune */ set transaction isolation level repeatable read, read only")
-        # Every name that PostgreSQL prints is then qualified.
-        connection.execute("/* dbtune */ set local search_path = ''")
         progress("reading the schema")
         source = _schema(connection, oids)
         if statements:
@@ -139,13 +140,13 @@ def _with_known(source: Source, known: rows.ByRelation) -> Source:
 
 
 def _oids(connection: Connection, names: Collection[str]) -> list[int]:
-    """In the session's own search path, as statements would find them."""
+    """On the role's search path, as statements would find them."""
     found = []
     for name in names:
         schema, table = split_name(name)
         known = quote(*(part for part in (schema, table) if part is not None))
-        with translated(f"looking for {name}"):
-            row = connection.execute("/* dbtune */ select to_regclass(%s)::oid::bigint", (known,)).fetchone()
+        with translated(f"looking for {name}"), users_path(connection):
+            row = connection.execute(_OID, (known,)).fetchone()
         if row is None or row[0] is None:
             raise Misused(f"there is no table {name}", hint="name it with its schema, as in app.users")
         found.append(int(str(row[0])))

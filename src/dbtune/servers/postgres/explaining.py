@@ -23,6 +23,7 @@ from dbtune.servers.postgres.answers import PREPARE, explain_once
 from dbtune.servers.postgres.counters import Extension
 from dbtune.servers.postgres.errors import server_error, translated
 from dbtune.servers.postgres.queries import fetch
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import Connection
 
 _MOST_ROUNDS = 8
@@ -151,7 +152,8 @@ def _run(connection: Connection, question: Explained, execution: Execution) -> d
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(f"/* dbtune */ set transaction {mode}".encode())
-            return explain_once(connection, question)
+            with users_path(connection):
+                return explain_once(connection, question)
     except errors.QueryCanceled as error:
         raise Refused(
             f"the statement did not end within {format_duration(execution.timeout_s)}",

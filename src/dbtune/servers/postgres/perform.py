@@ -21,6 +21,7 @@ from dbtune.servers.postgres import statements
 from dbtune.servers.postgres.build import Building, drop_concurrently
 from dbtune.servers.postgres.errors import server_error, translated
 from dbtune.servers.postgres.lock import mark_working
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import Connection, Limits, connect
 
 SHORT_LOCK_S = 2.0
@@ -73,7 +74,9 @@ class Performer:
 
     def _set(self, action: SetSetting) -> None:
         with self._session(lock_s=SHORT_LOCK_S) as session, translated(f"setting {action.name}"):
-            session.execute(b"/* dbtune */ " + statements.set_setting(action, self.database).as_bytes(session))
+            # The value may name something (default_text_search_config), which the server looks for.
+            with users_path(session):
+                session.execute(b"/* dbtune */ " + statements.set_setting(action, self.database).as_bytes(session))
             if action.reload:
                 self._reload(session)
 
@@ -91,7 +94,8 @@ class Performer:
         with self._session(lock_s=0) as session:
             for place, table in enumerate(action.tables):
                 self.progress(f"analyzing {table}", place / len(action.tables))
-                with translated(f"analyzing {table}"):
+                # Expressions of its indexes are computed.
+                with translated(f"analyzing {table}"), users_path(session):
                     session.execute(b"/* dbtune */ " + statements.analyze(table).as_bytes(session))
 
     def _run(self, action: RunSql) -> None:
@@ -112,13 +116,15 @@ class Performer:
     def _run_once(self, session: Connection, action: RunSql) -> None:
         with _translated_but_for_locks("running the step's SQL"):
             if not action.in_transaction:
-                for part in sqlparse.split(action.sql):
-                    if part.strip().rstrip(";").strip():
-                        session.execute(f"/* dbtune */ {part}".encode())
+                with users_path(session):
+                    for part in sqlparse.split(action.sql):
+                        if part.strip().rstrip(";").strip():
+                            session.execute(f"/* dbtune */ {part}".encode())
                 return
             with session.transaction():
                 # The whole text at once: PostgreSQL alone knows for certain where its statements end.
-                session.execute(f"/* dbtune */ {action.sql}".encode())
+                with users_path(session):
+                    session.execute(f"/* dbtune */ {action.sql}".encode())
                 if session.info.transaction_status != TransactionStatus.INTRANS:
                     raise ChangeFailed("the step's SQL ended its own transaction", hint="leave out COMMIT and ROLLBACK")
                 if self.before_commit is not None:

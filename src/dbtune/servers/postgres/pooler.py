@@ -18,7 +18,7 @@ from dbtune.core.errors import TargetError, Unsupported
 
 Session = psycopg.Connection[tuple[object, ...]]
 
-_PID = b"/* dbtune */ select pg_backend_pid() /* dbtune */"
+_PID = b"/* dbtune */ select pg_catalog.pg_backend_pid() /* dbtune */"
 # Neither a pool that lends its last used session nor one that goes round gives two clients a session of their own here.
 _TURNS = (0, 1, 1, 0, 0, 1)
 _PATIENCE_S = 5.0

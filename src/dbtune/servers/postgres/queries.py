@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -14,9 +14,14 @@ from psycopg.rows import RowMaker, class_row
 from dbtune.core.resources import resource
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.marking import MARK
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import Connection
 
 Row = TypeVar("Row")
+
+NAMES_ON_THE_USERS_PATH = "-- Names are looked up and printed on the role's own search path."
+"""A line of a packaged statement. Without it names need their schema, and are printed with it."""
+_CURSOR = b"dbtune_rows"
 
 _VARIANT = re.compile(r"(?P<name>[a-z0-9_]+)(?:\.since(?P<major>\d+))?\.sql")
 
@@ -57,4 +62,22 @@ def fetch(
     """Every row of a packaged statement as `row`, whose fields are the statement's columns."""
     sql = statement(name, connection.info.server_version)
     with translated(f"reading {name}"), connection.cursor(row_factory=as_row(row)) as cursor:
+        if NAMES_ON_THE_USERS_PATH in sql:
+            return tuple(_fetch_on_the_users_path(connection, cursor, sql, params or {}))
         return tuple(cursor.execute(sql.encode(), params or {}).fetchall())
+
+
+def _fetch_on_the_users_path(
+    connection: Connection, cursor: Cursor[Row], sql: str, params: Mapping[str, Any]
+) -> Sequence[Row]:
+    """A cursor is read and planned when it is declared, on our path. Rows are fetched on the role's, where functions
+    such as to_regclass() and pg_get_indexdef() then look for names.
+    """
+    with connection.transaction():
+        # All rows are wanted, not the first ones soon.
+        connection.execute("/* dbtune */ set local cursor_tuple_fraction = 1")
+        connection.execute(b"declare " + _CURSOR + b" no scroll cursor for " + sql.encode(), params)
+        with users_path(connection):
+            rows = cursor.execute(b"/* dbtune */ fetch all from " + _CURSOR).fetchall()
+        connection.execute(b"/* dbtune */ close " + _CURSOR)
+        return rows

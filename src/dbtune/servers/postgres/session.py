@@ -15,6 +15,7 @@ from dbtune.core.secrets import unescaped
 from dbtune.servers.postgres.errors import connection_error, describe_target, translated
 from dbtune.servers.postgres.marking import MarkedCursor
 from dbtune.servers.postgres.pooler import refuse_shared
+from dbtune.servers.postgres.search_path import OURS, REMEMBERED
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -70,7 +71,7 @@ def resolve_dsn(given: str | None) -> str:
 
 
 def connect(dsn: str, *, read_only: bool = True, limits: Limits | None = None) -> Connection:
-    """An autocommit session under dbtune's name.
+    """An autocommit session under dbtune's name, on dbtune's own search path (see `search_path`).
 
     Raises Unreachable, Refused, or Unsupported: below PostgreSQL 13, or behind a pooler that lends it to others.
     """
@@ -119,18 +120,23 @@ def _open(dsn: str, target: str) -> Connection:
 def _lay_down(connection: Connection, limits: Limits, backend: int | None, *, read_only: bool) -> bool:
     """The settings of the session; False, and none of them, where another process than `backend` answers.
 
-    That is so behind a pooler, which gives a number of its own to each client.
+    That is so behind a pooler, which gives a number of its own to each client. The statement is read on the role's
+    path still, which it remembers: None stands for it, and ours comes after that.
     """
     settings = {
+        REMEMBERED: None,
+        "search_path": OURS,
         **_SETTINGS,
         "statement_timeout": f"{int(limits.work_s * 1000)}ms",
         "lock_timeout": f"{int(limits.lock_s * 1000)}ms",
         "default_transaction_read_only": "on" if read_only else "off",
     }
     laid_down = connection.execute(
-        "/* dbtune */ select count(set_config(name, value, false))"
-        " from unnest(%s::text[], %s::text[]) as wanted (name, value)"
-        " where pg_backend_pid() = coalesce(%s, pg_backend_pid())",
+        "/* dbtune */ select pg_catalog.count(pg_catalog.set_config("
+        "name, coalesce(value, pg_catalog.current_setting('search_path')), false))"
+        " from rows from (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]))"
+        " as wanted (name, value)"
+        " where pg_catalog.pg_backend_pid() operator(pg_catalog.=) coalesce(%s, pg_catalog.pg_backend_pid())",
         (list(settings), list(settings.values()), backend),
     )
     return laid_down.fetchone() == (len(settings),)

@@ -103,13 +103,19 @@ def set_setting(action: SetSetting, database: str) -> sql.Composed:
 
 
 def duplicates(index: IndexDefinition) -> sql.Composed:
-    """Samples of the rows that would make a unique index fail: the keys and how often each occurs."""
+    """Samples of the rows that would make a unique index fail: the keys and how often each occurs.
+
+    It is read on the person's search path, for their expressions: every name of ours is qualified.
+    """
     keys = [_bare_key(key) for key in index.keys]
     conditions = [] if index.where is None else [sql.SQL("({})").format(_own(index.where))]
     if not index.nulls_not_distinct:
         conditions += [sql.SQL("{} is not null").format(key) for key in keys]
     where = sql.SQL("where {}").format(sql.SQL(" and ").join(conditions)) if conditions else sql.SQL("")
-    return sql.SQL("select row({})::text, count(*) from {} {} group by {} having count(*) > 1 limit 3").format(
+    return sql.SQL(
+        "select row({})::pg_catalog.text, pg_catalog.count(*) from {} {} group by {}"
+        " having pg_catalog.count(*) operator(pg_catalog.>) 1 limit 3"
+    ).format(
         sql.SQL(", ").join(keys),
         sql.Identifier(index.table.schema, index.table.name),
         where,

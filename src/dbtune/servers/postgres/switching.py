@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dbtune.core.errors import ChangeFailed, Refused
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.queries import fetch
+from dbtune.servers.postgres.search_path import REMEMBERED, users_path
 from dbtune.servers.postgres.session import Connection
 
 
@@ -64,14 +65,20 @@ def restored(connection: Connection, indexes: Sequence[Switchable]) -> Iterator[
 def makes_a_difference(connection: Connection, name: str, value: str) -> bool:
     """Whether a session with this setting differs from one without. Leaves it set in this session."""
     with translated(f"looking at {name}"):
-        before = connection.execute("/* dbtune */ select current_setting(%s)", (name,)).fetchone()
+        before = connection.execute("/* dbtune */ select current_setting(%s)", (_kept_in(name),)).fetchone()
         set_for_session(connection, {name: value})
-        after = connection.execute("/* dbtune */ select current_setting(%s)", (name,)).fetchone()
+        after = connection.execute("/* dbtune */ select current_setting(%s)", (_kept_in(name),)).fetchone()
     return before != after
 
 
 def set_for_session(connection: Connection, settings: Mapping[str, str]) -> None:
     """Raises ChangeFailed or Refused for a parameter that a session cannot set."""
     for name, value in settings.items():
-        with translated(f"setting {name} for a session"):
-            connection.execute("/* dbtune */ select set_config(%s, %s, false)", (name, value))
+        # The value may name something (default_text_search_config), which the server looks for.
+        with translated(f"setting {name} for a session"), users_path(connection):
+            connection.execute("/* dbtune */ select pg_catalog.set_config(%s, %s, false)", (_kept_in(name), value))
+
+
+def _kept_in(name: str) -> str:
+    """Statements that are measured find the search path that is set; ours stays as it is."""
+    return REMEMBERED if name == "search_path" else name

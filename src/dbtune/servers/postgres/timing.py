@@ -14,6 +14,7 @@ import psycopg
 
 from dbtune.core.progress import Progress, silent
 from dbtune.servers.postgres.errors import translated
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import Connection
 
 WARM_UP = 5
@@ -40,7 +41,7 @@ def time_statement(
         if cursor.description is not None:
             cursor.fetchall()
 
-    with translated(f"timing {name or 'a statement'}"):
+    with translated(f"timing {name or 'a statement'}"), users_path(connection):
         return time_calls(run, repeat=repeat, warm_up=warm_up, name=name, progress=progress)
 
 

@@ -20,6 +20,7 @@ from dbtune.core.errors import ChangeFailed
 from dbtune.core.identifiers import quote
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.lock import mark_working, only_run
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import UNBOUNDED, Connection, Limits, connect
 
 Name = tuple[str, str]
@@ -71,12 +72,13 @@ class Trial:
                 self._reader.execute(
                     "/* dbtune */ select set_config('statement_timeout', %s, true)", (f"{int(limit_s * 1000) + 1}ms",)
                 )
-                # What a dropped index has made the session forget is read again before the clock runs.
-                self._reader.cursor(binary=True).execute(f"/* dbtune */ explain {text}".encode())
-                start = time.perf_counter()
-                # Binary forces the extended protocol: one statement, whatever is in the text.
-                self._reader.cursor(binary=True).execute(text.encode())
-                return Run(time.perf_counter() - start)
+                with users_path(self._reader):
+                    # What a dropped index has made the session forget is read again before the clock runs.
+                    self._reader.cursor(binary=True).execute(f"/* dbtune */ explain {text}".encode())
+                    start = time.perf_counter()
+                    # Binary forces the extended protocol: one statement, whatever is in the text.
+                    self._reader.cursor(binary=True).execute(text.encode())
+                    return Run(time.perf_counter() - start)
         except psycopg.errors.QueryCanceled:
             return Run(limit_s, timed_out=True)
         except psycopg.Error as error:
@@ -89,7 +91,7 @@ class Trial:
         """None where it cannot be planned."""
         query = f"/* dbtune */ explain (verbose, costs off, format json) {text}"
         try:
-            with self._lacking(without):
+            with self._lacking(without), users_path(self._reader):
                 row = self._reader.cursor().execute(query.encode()).fetchone()
         except psycopg.Error:
             if self._reader.closed or self._reader.broken:
@@ -110,7 +112,8 @@ class Trial:
         """
         try:
             with translated("building an advised index"), self._builder.transaction():
-                self._builder.execute(f"/* dbtune */ {ddl}".encode())
+                with users_path(self._builder):
+                    self._builder.execute(f"/* dbtune */ {ddl}".encode())
                 self._builder.execute(sql.SQL("comment on index {} is {}").format(sql.Identifier(*name), MARK))
                 parts = self._builder.execute(_PARTS, (quote(*name),)).fetchall()
                 self._wholes |= {(str(schema), str(part)): name for schema, part in parts}

@@ -18,10 +18,21 @@ from dbtune.core.errors import ChangeFailed, DbtuneError
 from dbtune.core.key_template import KeyTemplate
 from dbtune.core.query_text import bare_query
 from dbtune.servers.postgres.errors import translated
+from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import Connection
+from dbtune.servers.redis.qualified import NO_BYTES, argument, as_text, gathered, in_bytes, joined, twice
 
 CURSOR = "dbtune_warm"
 _BYTEA, _INTERVAL, _JSON, _JSONB = (types[name].oid for name in ("bytea", "interval", "json", "jsonb"))
+# Of a type that an extension brought, the equality may lie in any schema; no role but a superuser makes an operator
+# class.
+_TYPE = """/* dbtune */ select format_type(%(type)s::oid, null), coalesce(
+    (select format('operator(%%I.%%s)', nspname, oprname)
+       from pg_opclass join pg_am on pg_am.oid = opcmethod and amname = 'btree'
+       join pg_amop on amopfamily = opcfamily and amopstrategy = 3 and amoplefttype = opcintype
+                   and amoprighttype = opcintype
+       join pg_operator on pg_operator.oid = amopopr join pg_namespace on pg_namespace.oid = oprnamespace
+      where opcdefault and opcintype = %(type)s::oid), 'operator(pg_catalog.=)')"""
 _ARRAYS = frozenset(info.array_oid for info in types if info.array_oid)
 
 
@@ -63,22 +74,28 @@ def opened_source(connection: Connection, action: WarmKeys) -> Iterator[Source]:
             " set_config('datestyle', 'ISO, YMD', true), set_config('cursor_tuple_fraction', '1', true),"
             " set_config('idle_in_transaction_session_timeout', '0', true)"
         )
-        query = _Query(connection, action)
+        with users_path(connection):
+            query = _Query(connection, action)
         statement, shape = query.statement()
         differ = query.keys_differ(connection)
         cursor = sql.Identifier(CURSOR)
         declared = sql.SQL("/* dbtune */ declare {} no scroll cursor for {}").format(cursor, statement)
-        connection.execute(declared)
 
         def start_over() -> None:
             connection.execute(sql.SQL("/* dbtune */ close {}").format(cursor))
             connection.execute(declared)
 
-        yield Source(shape, differ, _rows_expected(connection, statement), start_over)
+        # Until the last row: functions that the query calls find their names there as well.
+        with users_path(connection):
+            connection.execute(declared)
+            yield Source(shape, differ, _rows_expected(connection, statement), start_over)
 
 
 class _Query:
-    """The person's query within ours, so that the server makes the keys and the values."""
+    """The person's query within ours, so that the server makes the keys and the values.
+
+    It is read on the person's search path: every function, operator and type of ours is called pg_catalog's.
+    """
 
     def __init__(self, connection: Connection, action: WarmKeys) -> None:
         self._action = action
@@ -112,10 +129,11 @@ class _Query:
             columns.append(self._ttl(self._action.ttl_column))
         if self._action.version is not None:
             more["version"] = len(columns)
-            columns.append(sql.SQL("(to_json({}) #>> '{{}}')").format(_column(self._action.version)))
+            version = _column(self._action.version)
+            columns.append(sql.SQL("(pg_catalog.to_json({}) operator(pg_catalog.#>>) '{{}}')").format(version))
         if self._is_gathered:
             # One row a key: what a collection holds may stand in several rows of the query. min(): any of a key's.
-            rest = [sql.SQL("min({})").format(column) for column in columns[3:]]
+            rest = [sql.SQL("pg_catalog.min({})").format(column) for column in columns[3:]]
             select = sql.SQL(", ").join([*columns[:3], *rest])
             return sql.SQL("select {} from {} group by 1").format(select, self._inner), Shape(shape.count, **more)
         select = sql.SQL(", ").join(columns)
@@ -128,12 +146,18 @@ class _Query:
         if len(self._template.columns) != 1 or self._action.nested:
             return False
         column = self._template.columns[0]
+        kind, equals = _type_name(connection, self._types[column])
         probe = sql.SQL(
-            "/* dbtune */ explain (format json) select p.x from (select case when n > 0 then null::{} end as x"
-            " from generate_series(1, 2) as n) as p left join {} on {} = p.x"
-        ).format(sql.SQL(_type_name(connection, self._types[column])), self._inner, _column(column))
+            "/* dbtune */ explain (format json) select p.x from"
+            " (select case when n operator(pg_catalog.>) 0 then null::{} end as x"
+            " from pg_catalog.generate_series(1, 2) as n) as p left join {} on {} {} p.x"
+        ).format(sql.SQL(kind), self._inner, _column(column), sql.SQL(equals))
         # A savepoint: what cannot be compared at all (json) is no reason to stop.
-        with contextlib.suppress(psycopg.errors.UndefinedFunction), connection.transaction():
+        with (
+            contextlib.suppress(psycopg.errors.UndefinedFunction),
+            connection.transaction(),
+            users_path(connection),
+        ):
             row = cast("tuple[list[dict[str, Any]]]", connection.execute(probe).fetchone())
             return "Plans" not in row[0][0]["Plan"]
         return False
@@ -150,60 +174,61 @@ class _Query:
         parts: list[sql.Composable] = []
         for piece in self._template.pieces:
             if not piece.is_column:
-                literal = sql.SQL("{}::text").format(sql.Literal(piece.text))
-                parts.append(sql.SQL("convert_to({}, 'UTF8')").format(literal) if as_bytes else literal)
+                literal = as_text(sql.Literal(piece.text))
+                parts.append(in_bytes(literal) if as_bytes else literal)
             else:
                 parts.append(self._bytes(piece.text) if as_bytes else self._text(piece.text))
-        return sql.SQL("({})").format(sql.SQL(" || ").join(parts))
+        return sql.SQL("({})").format(joined(parts))
 
     def _string(self) -> sql.Composable:
         if self._action.value is None:
             # json as it is: its bytes are its text, and a cast would copy each. Not a column that is called q.
-            return sql.SQL("row_to_json(q.*)")
+            return sql.SQL("pg_catalog.row_to_json(q.*)")
         if self._action.encoding is not None:
-            return sql.SQL("to_json({})").format(_column(self._action.value))
+            return sql.SQL("pg_catalog.to_json({})").format(_column(self._action.value))
         return self._text(self._action.value)
 
     def _fields(self) -> tuple[sql.Composable, sql.Composable]:
         """The arguments of HSET as they go over the wire, and their number; NULLs are left out."""
         columns = [_column(name) for name in self._types]
         pairs = [
-            sql.SQL("coalesce({} || {}, ''::bytea)").format(
-                _argument(sql.SQL("convert_to({}, 'UTF8')").format(sql.Literal(name))), _argument(self._bytes(name))
+            sql.SQL("coalesce({}, {})").format(
+                joined([argument(in_bytes(sql.Literal(name))), argument(self._bytes(name))]), NO_BYTES
             )
             for name in self._types
         ]
-        count = sql.SQL("(2 * num_nonnulls({}))::int").format(sql.SQL(", ").join(columns))
-        return sql.SQL("({})").format(sql.SQL(" || ").join(pairs)), count
+        present = sql.SQL("pg_catalog.num_nonnulls({})").format(sql.SQL(", ").join(columns))
+        return sql.SQL("({})").format(joined(pairs)), twice(present)
 
     def _members(self) -> tuple[sql.Composable, sql.Composable]:
         """The arguments of SADD, RPUSH or ZADD as they go over the wire, and their number."""
         if self._action.value is None:
             raise AssertionError("a collection has a column of members")
         if self._is_gathered:
-            argument = _argument(self._bytes(self._action.value))
+            member = argument(self._bytes(self._action.value))
             if self._action.score is None:
-                return sql.SQL("string_agg({}, ''::bytea)").format(argument), sql.SQL("count({})::int").format(argument)
-            score = _argument(sql.SQL("convert_to(({}::float8)::text, 'UTF8')").format(_column(self._action.score)))
-            pair = sql.SQL("{} || {}").format(score, argument)
-            return sql.SQL("string_agg({}, ''::bytea)").format(pair), sql.SQL("(2 * count({}))::int").format(pair)
-        values = sql.SQL("unnest({}) with ordinality as m(value, place)").format(_column(self._action.value))
-        one = _argument(sql.SQL("convert_to(m.value::text, 'UTF8')"))
-        joined = sql.SQL("(select string_agg({}, ''::bytea order by m.place) from {})").format(one, values)
-        return joined, sql.SQL("(select count(m.value)::int from {})").format(values)
+                return gathered(member), sql.SQL("pg_catalog.count({})::pg_catalog.int4").format(member)
+            number = sql.SQL("({}::pg_catalog.float8)").format(_column(self._action.score))
+            pair = joined([argument(in_bytes(as_text(number))), member])
+            return gathered(pair), twice(sql.SQL("pg_catalog.count({})").format(pair))
+        values = sql.SQL("pg_catalog.unnest({}) with ordinality as m(value, place)").format(_column(self._action.value))
+        one = argument(in_bytes(as_text(sql.SQL("m.value"))))
+        members = sql.SQL("(select {} from {})").format(gathered(one, order=sql.SQL("m.place")), values)
+        return members, sql.SQL("(select pg_catalog.count(m.value)::pg_catalog.int4 from {})").format(values)
 
     def _ttl(self, column: str) -> sql.Composable:
         seconds = sql.SQL("extract(epoch from {})" if self._types[column] == _INTERVAL else "{}").format(
             _column(column)
         )
-        return sql.SQL("({}::float8 * 1000)::int8::text").format(seconds)
+        ms = sql.SQL("({}::pg_catalog.float8 operator(pg_catalog.*) 1000)::pg_catalog.int8").format(seconds)
+        return as_text(ms)
 
     def _text(self, column: str) -> sql.Composable:
-        return _column(column) if self._types[column] == _BYTEA else sql.SQL("{}::text").format(_column(column))
+        return _column(column) if self._types[column] == _BYTEA else as_text(_column(column))
 
     def _bytes(self, column: str) -> sql.Composable:
         text = self._text(column)
-        return text if self._types[column] == _BYTEA else sql.SQL("convert_to({}, 'UTF8')").format(text)
+        return text if self._types[column] == _BYTEA else in_bytes(text)
 
     def _with(self, connection: Connection, query: str, nested: list[tuple[str, str]]) -> sql.Composable:
         """Each nested query as a column: a JSON array of its rows, or of the values of its only column."""
@@ -214,16 +239,11 @@ class _Query:
             found = _types(connection, sql.SQL("{} cross join lateral {}").format(parent, lateral), what=sql.SQL("n.*"))
             item = sql.SQL("n.{}").format(sql.Identifier(next(iter(found)))) if len(found) == 1 else sql.SQL("n.*")
             columns.append(
-                sql.SQL("(select coalesce(json_agg({}), '[]') from {}) as {}").format(
+                sql.SQL("(select coalesce(pg_catalog.json_agg({}), '[]') from {}) as {}").format(
                     item, lateral, sql.Identifier(name)
                 )
             )
         return sql.SQL("(select parent.*, {} from {}) as q").format(sql.SQL(", ").join(columns), parent)
-
-
-def _argument(value: sql.Composable) -> sql.Composable:
-    """An argument as it goes over the wire, its own line's end in front."""
-    return sql.SQL("(convert_to(e'\\r\\n$' || octet_length({0}) || e'\\r\\n', 'UTF8') || {0})").format(value)
 
 
 def _column(name: str) -> sql.Composable:
@@ -244,9 +264,12 @@ def _rows_expected(connection: Connection, statement: sql.Composed) -> int:
     return int(cast("tuple[list[dict[str, Any]]]", row)[0][0]["Plan"]["Plan Rows"])
 
 
-def _type_name(connection: Connection, oid: int) -> str:
-    row = connection.execute("/* dbtune */ select format_type(%s::oid, null)", (oid,)).fetchone()
-    return str(row[0]) if row else "text"
+def _type_name(connection: Connection, oid: int) -> tuple[str, str]:
+    """A type as SQL, and the operator that its values are equal by."""
+    row = connection.execute(_TYPE, {"type": oid}).fetchone()
+    if row is None:
+        raise AssertionError("a statement without FROM has a row")
+    return str(row[0]), str(row[1])
 
 
 def _verbatim(query: str) -> sql.SQL:
