@@ -14,6 +14,7 @@ import pytest
 
 from dbtune.advisor.analysis import Analysis, analyse
 from dbtune.advisor.exploring import explore
+from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.advisor.prices import Prices, Term
 from dbtune.advisor.recommend import Question, Recommended, recommend, value
 from dbtune.advisor.referential import with_referential_checks
@@ -156,6 +157,32 @@ def test_no_other_set_of_these_candidates_is_better(share: float, shop: Source, 
     # The search leaves out what brings less than a thousandth, or what no call would notice.
     gaps = [ours.cost - theirs.cost for ours, theirs in zip(found.prices, best.prices, strict=True)]
     assert found.total <= best.total * 1.005 or max(gaps) < NOTICED
+
+
+def test_one_index_takes_the_place_of_two_that_begin_alike(shop: Source, shop_twin: Twin) -> None:
+    # Each statement is a little cheaper with the narrow index of its own.
+    statements = {
+        "select max(placed_at) from orders where customer_id between 300 and 500": 1000.0,
+        "select sum(total) from orders where customer_id between 7 and 200": 1000.0,
+    }
+    by_time, by_total = (
+        IndexDefinition("public", "orders", tuple(map(IndexKey, columns)))
+        for columns in (("customer_id", "placed_at"), ("customer_id", "total"))
+    )
+    both = replace(by_time, include=("priority", "total"))
+    burdens = {one.definition: Burden(one.size_bytes or 0) for one in shop_twin.add([by_time, by_total, both])}
+    assert burdens[both].size_bytes < burdens[by_time].size_bytes + burdens[by_total].size_bytes
+    analyses = _analyses(statements, shop_twin, shop)
+    terms = [Term(one.statement.text, one.statement.weight, number, one.tables) for number, one in enumerate(analyses)]
+    states = States(Prices(shop_twin, terms), NO_LIMITS)
+    pool = states.extend(burdens)
+    two, one = (
+        states.settled(states.step(states.before, add=mask))
+        for mask in (states.prices.bit(by_time) | states.prices.bit(by_total), states.prices.bit(both))
+    )
+    assert two.total < one.total, "so that only their size speaks for the one"
+    found = Search(states, explore(states, pool, lambda: False), lambda _share: False).best()
+    assert found.mask == one.mask
 
 
 def _all_states(states: States, bits: Iterable[int]) -> Iterable[State]:
