@@ -130,3 +130,15 @@ def test_settings_of_every_scope_converge_and_go_back_to_their_absence(workspace
     finally:
         with psycopg.connect(workspace.dsn, autocommit=True) as connection:
             connection.execute("drop role dbtune_test_role")
+
+
+def test_a_partial_index_is_as_large_as_the_rows_that_the_planner_expects(workspace: Workspace) -> None:
+    predicates = (None, "status = 'pending'", "status = 'pending' -- a tenth", "status = 'pending'); select (1")
+    steps: list[dict[str, object]] = [
+        {"index": {"table": "users", "columns": ["created_at"], "where": where}} for where in predicates
+    ]
+    report = make_plan(workspace, playbook(*steps), Selection())
+    sizes = [step.size_bytes for step in report.steps]
+    assert sizes[0] == pytest.approx(16384 + 5000 * 20 / 0.9, rel=0.01)
+    assert sizes[1] == sizes[2] == pytest.approx(16384 + 500 * 20 / 0.9, rel=0.05)
+    assert statuses(report)[3] == "conflict"

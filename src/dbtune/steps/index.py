@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dbtune.core.actions import CreateIndex, DropIndex, IndexDefinition, IndexKey, Relation
 from dbtune.core.identifiers import LONGEST, did_you_mean, quote, shorten, ways_to_join
-from dbtune.core.questions import Catalog, Facts, Failed, Question
+from dbtune.core.questions import Catalog, Explained, Facts, Failed, Question
 from dbtune.core.units import format_size
 from dbtune.steps import index_catalog as catalog
 from dbtune.steps import relations
@@ -114,9 +114,13 @@ class Index(Step):
         if question := catalog.ask_to_normalize(wanted):
             yield question
             yield from catalog.ask_to_normalize_rows(wanted, self._indexes(facts))
+        if (expected := catalog.ask_for_rows(wanted)) is not None:
+            yield expected
 
     def verify_questions(self, facts: Facts) -> Iterable[Question]:
-        return (question for question in self.questions(facts) if question != catalog.OPEN_TRANSACTIONS)
+        """What a build would wait for, and how large it would be, does not matter here."""
+        asked = self.questions(facts)
+        return (one for one in asked if one != catalog.OPEN_TRANSACTIONS and not isinstance(one, Explained))
 
     def _ask_for_namesake(self, relation: RelationRow) -> Catalog:
         return relations.ask_for(quote(relation.schema, self.definition(relation).name))
@@ -199,7 +203,7 @@ class Index(Step):
             undo=(DropIndex(index, wanted.table, definition=wanted),),
             notes=tuple(notes),
             lock="SHARE UPDATE EXCLUSIVE",
-            size_bytes=catalog.estimate_size(wanted, relation),
+            size_bytes=catalog.estimate_size(wanted, relation, facts),
             blockers=catalog.blockers(facts),
         )
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dbtune.core.actions import IndexDefinition, IndexKey
-from dbtune.core.identifiers import did_you_mean, split_name
-from dbtune.core.questions import Catalog, Facts, Failed, Normalized
+from dbtune.core.identifiers import did_you_mean, quote, split_name
+from dbtune.core.questions import Catalog, Explained, Facts, Failed, Normalized
 from dbtune.core.units import format_duration
 from dbtune.steps.relations import RelationRow
 
@@ -223,11 +223,19 @@ def overlaps(wanted: IndexDefinition, rows: Iterable[IndexRow]) -> Iterable[str]
             yield f"{row.name} is a prefix of this index and may become superfluous"
 
 
-def estimate_size(wanted: IndexDefinition, relation: RelationRow) -> int | None:
-    """Bytes of a B-tree over every row, from average column widths; None where no such guess is worth anything.
+def ask_for_rows(wanted: IndexDefinition) -> Explained | None:
+    """How many rows the planner expects a partial index to hold; None for one that holds them all."""
+    if wanted.where is None or wanted.method != "btree":
+        return None
+    return Explained(f"select from only {quote(wanted.table.schema, wanted.table.name)} where ({wanted.where}\n)")
+
+
+def estimate_size(wanted: IndexDefinition, relation: RelationRow, facts: Facts) -> int | None:
+    """Bytes of a B-tree from average column widths; None where no such guess is worth anything.
 
     An entry is 8 bytes of header and the keys aligned to 8, its pointer 4, pages 90 % full (PostgreSQL's
-    documentation, "B-Tree Index Structure"). Deduplication and a predicate make it smaller: an upper bound.
+    documentation, "B-Tree Index Structure"). Deduplication makes it smaller: an upper bound. The planner says how many
+    rows a predicate leaves; where it cannot, all count.
     """
     if wanted.method != "btree":
         return None
@@ -235,7 +243,14 @@ def estimate_size(wanted: IndexDefinition, relation: RelationRow) -> int | None:
     named = [key.text for key in wanted.keys] + list(wanted.include)
     payload = sum(width.get(name, 16) for name in named)
     entry = 8 + -(-payload // 8) * 8 + 4
-    return int(relation.row_count * entry / 0.9) + 16384
+    return int(_rows(wanted, relation, facts) * entry / 0.9) + 16384
+
+
+def _rows(wanted: IndexDefinition, relation: RelationRow, facts: Facts) -> float:
+    question = ask_for_rows(wanted)
+    answer = facts[question] if question is not None and facts.knows(question) else Failed("not asked")
+    expected = relation.row_count if isinstance(answer, Failed) else answer["Plan"]["Plan Rows"]
+    return float(min(expected, relation.row_count))
 
 
 def blockers(facts: Facts) -> tuple[str, ...]:
