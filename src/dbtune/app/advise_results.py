@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dbtune.advisor.advice import Advice, Recommendation, Timing
 from dbtune.advisor.recommend import Question, value
 from dbtune.app.advise_timings import Runnable, Timed
-from dbtune.core.units import format_duration
+from dbtune.core.units import format_duration, format_size
 
 
 def revalued(advice: Advice, question: Question) -> Advice:
-    """Costs, worths and whom an index serves, of what is left of the advice once some of it is rejected."""
+    """Costs, worths and whom an index serves, of what is left of the advice once some of it is rejected.
+
+    What was measured of the indexes themselves stays.
+    """
     if not advice.rejected:
         return advice
     found = value(question, advice.recommendations, advice.drops)
+    built = {one.name: one for one in advice.recommendations}
+    recommendations = [
+        replace(one, size_bytes=built[one.name].size_bytes, build_s=built[one.name].build_s)
+        for one in found.recommendations
+    ]
     return replace(
         advice,
-        recommendations=with_times(found.recommendations, advice.timings),
+        recommendations=with_times(recommendations, advice.timings),
         cost_before=found.cost_before,
         cost_after=found.cost_after,
     )
@@ -31,6 +39,15 @@ def told(timings: Sequence[Timing]) -> str:
     least = "at least " if any(one.is_cut for one in timings) else ""
     seconds = f"{least}{format_duration(was)} for the statements as they are, {format_duration(now)} with the indexes"
     return f"measured: {seconds}"
+
+
+def sizes_told(kept: Sequence[Recommendation], budget_bytes: int | None) -> Iterator[str]:
+    """That sizes are no estimates, and whether they keep to the budget, which the estimates did."""
+    if kept:
+        yield "sizes and times to build are those of the indexes as they were built here"
+    whole = sum(one.size_bytes for one in kept)
+    if budget_bytes is not None and whole > budget_bytes:
+        yield f"built, they take {format_size(whole)}, more than the budget of {format_size(budget_bytes)}"
 
 
 def timings_of(

@@ -21,10 +21,14 @@ CLEAR = 1.5
 """A first run that is so many times faster or slower than every other plan of its statement needs no second."""
 CLOSE = 0.85
 """A plan that takes at least this share of another's time is timed in turns with it."""
+APART = 1.25
+"""Times so far apart need one turn that says so too, not two."""
 NOTABLE = 1.05
 """What takes this much longer is slower: half of the tenth that is promised, as times are off by as much."""
 MOST_TURNS = 7
 """Of two plans whose turns disagree about that."""
+LONGER = 4.0
+"""A plan that was cut may take so many times as long, where much depends on how slow it is."""
 CUT = 3.0
 """A plan that takes so many times what another did is not run to its end."""
 _CUT_S = 1.0
@@ -103,6 +107,44 @@ class Timings:
         least = self._least[query]
         return None if least >= PATIENCE_S else CUT * least + BARE_CUT_S
 
+    def add(self, name: Name) -> None:
+        """One more index of the trial. What was asked before it was there was asked without it."""
+        self.every |= {name}
+        self._plans = {
+            query: {gone | {name}: planned for gone, planned in known.items()} for query, known in self._plans.items()
+        }
+
+    def plan(self, query: str, gone: frozenset[Name]) -> Planned | None:
+        """How it is run under all indexes of the trial but these."""
+        return self._planned(query, gone)
+
+    def known_s(self, query: str, planned: Planned, default: float = 0.0) -> float:
+        """Seconds of that plan, where it was timed."""
+        known = self._known.get((query, planned.shape))
+        return default if known is None else known.seconds
+
+    def least_s(self, query: str) -> float:
+        """Of any of its plans."""
+        return self._least.get(query, 0.0)
+
+    def confirms(self, queries: Iterable[str], gone: frozenset[Name]) -> bool:
+        """Asks for every plan without just these, and keeps it. Whether all are what they were taken for."""
+        is_same = True
+        for query in queries:
+            planned, taken = self.trial.planned(self.statements[query].text, gone), self._planned(query, gone)
+            if planned is not None and taken is not None:
+                is_same = is_same and planned.shape == taken.shape
+                self._plans[query][gone] = planned
+        return is_same
+
+    def longer(self, query: str, gone: frozenset[Name]) -> bool:
+        """Waits longer for a plan that was cut. Whether there was anything left to wait for."""
+        planned = self._planned(query, gone)
+        known = None if planned is None else self._known.get((query, planned.shape))
+        if planned is None or known is None or not known.is_cut or known.seconds >= self.trial.timeout_s:
+            return False
+        return self._run(query, planned, gone, known.seconds * LONGER) is not None
+
     def bare(self, query: str) -> Timed:
         """Without the indexes, as it was measured last; at least so many seconds where it was cut."""
         return self._known[query, self._bare[query]]
@@ -137,7 +179,7 @@ class Timings:
             return None
         first, second = plans[0], plans[1]
         if (query, first.shape, second.shape) not in self._paired:
-            text, turns = self.statements[query].text, list[tuple[float, float]]()
+            text, turns = self.statements[query].text, self._first_turn(query, first, second)
             while len(turns) < MOST_TURNS and not _agree(turns):
                 runs = [self.trial.time(text, gone) for gone in (one, other)]
                 if runs[0] is None or runs[1] is None:
@@ -148,9 +190,18 @@ class Timings:
             self._paired.add((query, first.shape, second.shape))
         return self._known[query, first.shape], self._known[query, second.shape]
 
+    def _first_turn(self, query: str, first: Planned, second: Planned) -> list[tuple[float, float]]:
+        """What is known already counts as one where it is plain."""
+        was, now = (self._known.get((query, planned.shape)) for planned in (first, second))
+        if was is None or now is None or was.is_cut or now.is_cut or now.seconds < was.seconds * APART:
+            return []
+        return [(was.seconds, now.seconds)]
+
     def _planned(self, query: str, gone: frozenset[Name]) -> Planned | None:
         """Asked once; an index that a plan does not use is not missed."""
         known = self._plans.setdefault(query, {})
+        if gone in known:
+            return known[gone]
         for lacking, same in known.items():
             if lacking <= gone and not same.indexes & gone:
                 return same

@@ -31,6 +31,8 @@ join pg_class on pg_class.oid = objoid and classoid = 'pg_class'::regclass and o
 join pg_namespace on pg_namespace.oid = relnamespace where description = %s order by 1, 2"""
 _PARTS = """/* dbtune */ select nspname, relname from pg_partition_tree(%s::regclass) part
 join pg_class on pg_class.oid = part.relid join pg_namespace on pg_namespace.oid = relnamespace where part.level > 0"""
+_SIZE = """/* dbtune */ select (pg_relation_size(%(name)s::regclass) + coalesce((select sum(pg_relation_size(relid))
+from pg_partition_tree(%(name)s::regclass) where level > 0), 0))::text"""
 _WAIT = "ask again when it has ended"
 _CHANGES = frozenset({"ModifyTable", "LockRows"})
 
@@ -53,6 +55,14 @@ class Planned:
     shape: str
     indexes: frozenset[Name]
     changes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What an index takes on disk, with those of all partitions, and how long it took to build."""
+
+    size_bytes: int
+    build_s: float
 
 
 class Trial:
@@ -105,21 +115,24 @@ class Trial:
         names = ((schema, str(node["Index Name"])) for node, schema in nodes if "Index Name" in node)
         return Planned(str(plan), frozenset(self._wholes.get(name, name) for name in names), changes)
 
-    def build(self, ddl: str, name: Name) -> str | None:
-        """Why it could not be built. Blocks writers of the table meanwhile: the server is disposable.
+    def build(self, ddl: str, name: Name) -> Built | str:
+        """Why it could not be built, in words. Blocks writers of the table meanwhile: the server is disposable.
 
         Plans name the parts of an index on a partitioned table; `planned` then speaks of the whole.
         """
         try:
             with translated("building an advised index"), self._builder.transaction():
                 with users_path(self._builder):
+                    start = time.perf_counter()
                     self._builder.execute(f"/* dbtune */ {ddl}".encode())
+                    build_s = time.perf_counter() - start
                 self._builder.execute(sql.SQL("comment on index {} is {}").format(sql.Identifier(*name), MARK))
                 parts = self._builder.execute(_PARTS, (quote(*name),)).fetchall()
-                self._wholes |= {(str(schema), str(part)): name for schema, part in parts}
+                size = self._builder.execute(_SIZE, {"name": quote(*name)}).fetchone()
         except ChangeFailed as failure:
             return failure.message
-        return None
+        self._wholes |= {(str(schema), str(part)): name for schema, part in parts}
+        return Built(int(str(size[0])) if size else 0, build_s)
 
     def drop(self, schema: str, name: str) -> None:
         """What is gone already is no error."""
