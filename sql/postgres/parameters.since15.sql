@@ -4,7 +4,7 @@ select
     settings.vartype::text as type,
     settings.unit::text as unit,
     settings.context::text as context,
-    settings.setting::text as effective,
+    settings.reset_val::text as effective,
     settings.boot_val::text as default_value,
     settings.min_val::text as lowest,
     settings.max_val::text as highest,

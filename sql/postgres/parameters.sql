@@ -1,10 +1,10 @@
--- The parameters in %(names)s as a new session of this role and database would see them.
+-- The parameters in %(names)s as a new session of this role and database would see them: this one has set some itself.
 select
     lower(settings.name)::text as name,
     settings.vartype::text as type,
     settings.unit::text as unit,
     settings.context::text as context,
-    settings.setting::text as effective,
+    settings.reset_val::text as effective,
     settings.boot_val::text as default_value,
     settings.min_val::text as lowest,
     settings.max_val::text as highest,

@@ -104,6 +104,9 @@ def test_a_value_is_laid_down_as_it_was_written_and_found_again(tuned: Any, name
     applied = tuned.apply(path)
     assert (applied.code, applied.statuses) == (0, ["applied"]), applied.errors or applied.err
     assert tuned.apply(path).statuses == ["unchanged"]
+    if name in ("search_path", "statement_timeout", "datestyle"):
+        effective = applied.document["steps"][0]["after"]["effective"]
+        assert effective == {"statement_timeout": "90000"}.get(name, ODD[name]), "dbtune's own session has another"
     if name in ("log_line_prefix", "application_name", "my.own_setting", "search_path"):
         dsn = tuned.dsn
         assert tuned.sql(f"show {name}", dsn) == [(ODD[name],)]

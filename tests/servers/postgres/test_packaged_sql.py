@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dbtune.core.resources import resource
+from dbtune.servers.postgres.queries import NAMES_ON_THE_USERS_PATH
 
 FILES = sorted(resource("sql").joinpath("postgres").glob("*.sql"))
 NAMES = {path.name.split(".")[0] for path in FILES}
@@ -61,6 +62,23 @@ def test_a_statement_has_a_floor_and_somebody_who_asks_it(name: str) -> None:
 def test_every_variant_returns_the_same_columns(paths: list[Path]) -> None:
     first, *others = [columns(path.read_text(encoding="utf-8")) for path in paths]
     assert all(first == other for other in others)
+
+
+def test_a_statement_that_reads_a_person_s_names_says_on_whose_path() -> None:
+    """Without the line names are looked up on dbtune's own path, where tables of people never are."""
+    looks_up = re.compile(r"to_regclass\((?!format)|current_schemas\(|::reg(class|type)::text")
+    texts = {path.name: path.read_text(encoding="utf-8") for path in FILES}
+    without = {name for name, text in texts.items() if looks_up.search(text) and NAMES_ON_THE_USERS_PATH not in text}
+    # Types of PostgreSQL's own only; and a comment.
+    assert without == {"audit_integer_keys.sql", "journal_state.sql"}
+
+
+def test_every_session_is_opened_where_it_gets_dbtune_s_own_path() -> None:
+    opened = re.compile(r"psycopg\.(AsyncConnection|Connection|connect)\b[.\w]*\(")
+    openers = {
+        path.name for path in SOURCES if opened.search(path.read_text(encoding="utf-8")) and "demo" not in path.parts
+    }
+    assert openers == {"session.py"}
 
 
 def test_columns_are_read_from_the_outermost_select() -> None:
