@@ -41,6 +41,7 @@ class Court:
         while True:
             self._tell(standing)
             standing = cures.best(standing)
+            self._seen.add(standing.present)
             while (better := self._having_more(standing) or self._having_less(standing)) is not None:
                 standing = better
                 self._seen.add(standing.present)

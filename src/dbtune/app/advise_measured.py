@@ -46,9 +46,8 @@ def measured(
         start = time.monotonic()
         timings = Timings(trial, statements)
         readable = timings.readable()
-        built = _Builder(trial, undo)
+        built = _Builder(trial, undo, timings)
         failed = built.all(advice.recommendations if readable else (), progress)
-        timings.every = frozenset(built.candidates)
         before = timings.before(readable, progress)
         if not before:
             raise Refused(
@@ -106,6 +105,7 @@ class _Builder:
 
     trial: Trial
     undo: contextlib.ExitStack
+    timings: Timings
     candidates: dict[Name, Recommendation] = field(default_factory=dict)
 
     def all(self, recommendations: Sequence[Recommendation], progress: Progress) -> list[Rejected]:
@@ -129,6 +129,7 @@ class _Builder:
         if isinstance(found, str):
             return found
         self.candidates[name] = replace(one, size_bytes=found.size_bytes, build_s=found.build_s)
+        self.timings.add(name, None if found.has_parts else (one.definition.schema, one.definition.table))
         return None
 
     def of(self, standing: Standing) -> list[Recommendation]:
@@ -163,16 +164,10 @@ class _Narrower:
             return None
         if definition.name not in self._tried:
             is_possible = len(self._tried) < MOST_NARROWER and one.build_s < self.deadline.left_s / 2
-            self._tried[definition.name] = (
-                self._add(replace(one, definition=definition, name=definition.name)) if (is_possible) else None
-            )
+            instead = replace(one, definition=definition, name=definition.name)
+            self._tried[definition.name] = self._add(instead) if is_possible else None
         return self._tried[definition.name]
 
     def _add(self, one: Recommendation) -> Name | None:
         name = (one.definition.schema, one.name)
-        if name in self.built.candidates:
-            return name
-        if self.built.add(one) is not None:
-            return None
-        self.scales.timings.add(name)
-        return name
+        return name if name in self.built.candidates or self.built.add(one) is None else None

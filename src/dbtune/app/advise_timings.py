@@ -64,6 +64,7 @@ class Timings:
     trial: Trial
     statements: Mapping[str, Runnable]
     every: frozenset[Name] = frozenset()
+    _tables: dict[Name, Name | None] = field(default_factory=dict)
     _plans: dict[str, dict[frozenset[Name], Planned]] = field(default_factory=dict)
     _bare: dict[str, str] = field(default_factory=dict)
     _known: dict[tuple[str, str], Timed] = field(default_factory=dict)
@@ -107,9 +108,13 @@ class Timings:
         least = self._least[query]
         return None if least >= PATIENCE_S else CUT * least + BARE_CUT_S
 
-    def add(self, name: Name) -> None:
-        """One more index of the trial. What was asked before it was there was asked without it."""
+    def add(self, name: Name, table: Name | None) -> None:
+        """One more index of the trial; its table as plans name it, None where they name its parts.
+
+        What was asked before it was there was asked without it.
+        """
         self.every |= {name}
+        self._tables[name] = table
         self._plans = {
             query: {gone | {name}: planned for gone, planned in known.items()} for query, known in self._plans.items()
         }
@@ -198,17 +203,22 @@ class Timings:
         return [(was.seconds, now.seconds)]
 
     def _planned(self, query: str, gone: frozenset[Name]) -> Planned | None:
-        """Asked once; an index that a plan does not use is not missed."""
+        """Asked once; an index that a plan does not use is not missed, and one of another table changes nothing."""
         known = self._plans.setdefault(query, {})
         if gone in known:
             return known[gone]
         for lacking, same in known.items():
-            if lacking <= gone and not same.indexes & gone:
+            if not same.indexes & gone and all(self._is_elsewhere(name, same) for name in lacking - gone):
                 return same
         planned = self.trial.planned(self.statements[query].text, gone)
         if planned is not None:
             known[gone] = planned
         return planned
+
+    def _is_elsewhere(self, name: Name, planned: Planned) -> bool:
+        """On a table that the plan does not read."""
+        table = self._tables.get(name)
+        return table is not None and table not in planned.tables
 
     def _run(self, query: str, planned: Planned, gone: Collection[Name], limit_s: float | None) -> Timed | None:
         start, seconds = time.monotonic(), list[float]()

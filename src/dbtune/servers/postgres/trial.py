@@ -24,7 +24,7 @@ from dbtune.servers.postgres.search_path import users_path
 from dbtune.servers.postgres.session import UNBOUNDED, Connection, Limits, connect
 
 Name = tuple[str, str]
-"""Schema and name of an index."""
+"""Schema and name of an index, or of a table."""
 MARK = "built by dbtune advise --measure, which drops it at its end"
 _LEFT = """/* dbtune */ select nspname, relname from pg_description
 join pg_class on pg_class.oid = objoid and classoid = 'pg_class'::regclass and objsubid = 0 and relkind in ('i', 'I')
@@ -49,20 +49,25 @@ class Run:
 class Planned:
     """How a statement would be run: `shape` is equal for equal plans; schema and name of each index in it.
 
-    `changes` says that it writes or locks rows, which no reader may.
+    `changes` says that it writes or locks rows, which no reader may. `tables` are those that it reads.
     """
 
     shape: str
     indexes: frozenset[Name]
     changes: bool = False
+    tables: frozenset[Name] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What an index takes on disk, with those of all partitions, and how long it took to build."""
+    """What an index takes on disk, with those of all partitions, and how long it took to build.
+
+    Plans name its table, or the partitions where it `has_parts`.
+    """
 
     size_bytes: int
     build_s: float
+    has_parts: bool = False
 
 
 class Trial:
@@ -113,7 +118,8 @@ class Trial:
         nodes = list(_nodes(plan))
         changes = any(node.get("Node Type") in _CHANGES for node, _ in nodes)
         names = ((schema, str(node["Index Name"])) for node, schema in nodes if "Index Name" in node)
-        return Planned(str(plan), frozenset(self._wholes.get(name, name) for name in names), changes)
+        tables = frozenset((schema, str(node["Relation Name"])) for node, schema in nodes if "Relation Name" in node)
+        return Planned(str(plan), frozenset(self._wholes.get(name, name) for name in names), changes, tables)
 
     def build(self, ddl: str, name: Name) -> Built | str:
         """Why it could not be built, in words. Blocks writers of the table meanwhile: the server is disposable.
@@ -132,7 +138,7 @@ class Trial:
         except ChangeFailed as failure:
             return failure.message
         self._wholes |= {(str(schema), str(part)): name for schema, part in parts}
-        return Built(int(str(size[0])) if size else 0, build_s)
+        return Built(int(str(size[0])) if size else 0, build_s, bool(parts))
 
     def drop(self, schema: str, name: str) -> None:
         """What is gone already is no error."""
