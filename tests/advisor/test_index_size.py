@@ -53,7 +53,7 @@ def test_wider_keys_make_larger_and_higher_indexes() -> None:
 
 def test_other_methods_grow_with_what_they_hold() -> None:
     assert hash_index(1_500_000, Attribute(4, 4, 4.0, distinct=100_000)).pages == pytest.approx(6020, rel=0.2)
-    assert gist(100_000, [INT]).pages > gist(1000, [INT]).pages
+    assert gist(100_000, [INT], 0.5).pages > gist(100_000, [INT], 0.9).pages > gist(1000, [INT], 0.9).pages
     assert brin(100_000, [INT]).pages < 20
 
 

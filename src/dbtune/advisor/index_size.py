@@ -1,7 +1,7 @@
 """How large an index would be once built, and how high: PostgreSQL's own arithmetic, on the planner's statistics.
 
 Figures are those of nbtsort.c, nbtdedup.c and hashpage.c (PostgreSQL 13 to 18, blocks of 8 kB). B-trees are reckoned
-tuple by tuple; GIN, GiST and SP-GiST roughly.
+tuple by tuple; GiST and SP-GiST roughly.
 """
 
 from __future__ import annotations
@@ -129,9 +129,8 @@ def hash_index(rows: float, key: Attribute) -> Size:
     return Size(math.ceil(buckets + overflow) + 2 + math.ceil(overflow / 32768))
 
 
-def gist(rows: float, attributes: Sequence[Attribute]) -> Size:
-    # What is sorted first (points) fills its pages; what is inserted leaves them as splits do.
-    fill = 0.97 if all(attribute.length > 0 for attribute in attributes) else 0.65
+def gist(rows: float, attributes: Sequence[Attribute], fill: float) -> Size:
+    """GiST and SP-GiST; `fill` is the share of a page that a build fills."""
     each = _tuple_bytes(attributes) + _LINE_POINTER
     return Size(1 + math.ceil(rows * each / (BLOCK * fill)))
 

@@ -27,6 +27,11 @@ SCHEMA = [
         from generate_series(1, {ROWS}) n""",
     "create extension pg_trgm",
     "create extension btree_gin",
+    "create extension btree_gist",
+    """create table bookings as select n as id, 'room-' || n % 500 as room, point(random(), random()) as place,
+        tstzrange(at, at + (1 + random() * 100) * interval '1 h') as during
+        from (select n, timestamptz '2024-01-01' + random() * interval '700 days' as at
+              from generate_series(1, 30000) n) as n""",
     """create table notes as select n as id, (array['paid', 'open', 'lost'])[1 + n % 3] as state,
         (select array_agg(power(10, random() * 4)::int) from generate_series(1, 2 + n % 5) where n > 0) as tags,
         (select string_agg(substr(md5(power(10, random() * 4)::int::text), 1, 3 + i), ' ') from generate_series(1, 9) i
@@ -115,3 +120,20 @@ def test_the_elements_of_a_gin_index_are_counted(keys: tuple[IndexKey, ...], ske
 def test_whole_numbers_in_documents_are_no_more_than_fit_between_their_ends(skewed: Twin, skewed_dsn: str) -> None:
     by_seat = IndexDefinition("public", "visits", (IndexKey(None, "(detail ->> 'seat'::text)"),))
     assert ratio(skewed, skewed_dsn, by_seat) == pytest.approx(1, abs=0.15)
+
+
+GIST = [
+    ("bookings", (IndexKey("during"),)),
+    ("bookings", (IndexKey("place"),)),
+    ("bookings", (IndexKey("room"), IndexKey("during"))),
+    ("visits", (IndexKey("at"),)),
+    ("notes", (IndexKey("words"),)),
+    ("notes", (IndexKey("body", opclass="gist_trgm_ops"),)),
+]
+
+
+@pytest.mark.parametrize(("table", "keys"), GIST)
+def test_the_pages_of_a_gist_index_are_as_full_as_its_build_leaves_them(
+    table: str, keys: tuple[IndexKey, ...], skewed: Twin, skewed_dsn: str
+) -> None:
+    assert ratio(skewed, skewed_dsn, IndexDefinition("public", table, keys, "gist")) == pytest.approx(1, abs=0.2)

@@ -91,13 +91,12 @@ def _scaled(groups: Sequence[Group], each: float) -> tuple[Group, ...]:
 @functools.lru_cache(maxsize=256)
 def _counted(stats: ColumnStatistics, base: str, rows: float) -> Elements:
     """What is not among the most common elements goes on from the rarest of them, as steeply as those fall."""
-    items = [one for one in array_items(stats.most_common_elems) if one is not None]
+    items = _listed(stats)
     # Behind the frequencies stand their least and greatest, and that of nulls.
     common = sorted((share for share in (stats.most_common_elem_freqs or ())[: len(items)] if share > 0), reverse=True)
-    letters = sum(len(one.encode()) for one in items) / max(len(items), 1)
     counts = stats.elem_count_histogram
-    each = counts[-1] if counts else (stats.avg_width - 8) / (_LEXEME + letters)
-    width = _WIDTHS.get(base, letters + 1)
+    each = counts[-1] if counts else lexemes(stats)
+    width = _WIDTHS.get(base, _letters(items) + 1)
     if not common:
         return _guessed(each, width, rows)
     listed, left = tuple(Group(1.0, share) for share in common), each - sum(common)
@@ -106,6 +105,19 @@ def _counted(stats: ColumnStatistics, base: str, rows: float) -> Elements:
     before = len(common) // 4
     steepness = _steepness(common[before], common[-1], len(common) / (before + 1))
     return Elements((*listed, *falling(len(common), common[-1], left, rows, steepness)), width)
+
+
+def lexemes(stats: ColumnStatistics) -> float:
+    """How many a tsvector has, on average: their letters are those of the most common ones."""
+    return max((stats.avg_width - 8) / (_LEXEME + _letters(_listed(stats))), 1.0)
+
+
+def _listed(stats: ColumnStatistics) -> list[str]:
+    return [one for one in array_items(stats.most_common_elems) if one is not None]
+
+
+def _letters(items: Sequence[str]) -> float:
+    return sum(len(one.encode()) for one in items) / max(len(items), 1)
 
 
 def _steepness(first: float, last: float, ranks: float) -> float:

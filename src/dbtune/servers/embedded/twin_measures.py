@@ -20,11 +20,13 @@ from dbtune.advisor.spread import Group, even, occurring, unlisted
 from dbtune.advisor.texts import words_of
 from dbtune.servers.embedded.twin_fields import Field, field_of
 from dbtune.servers.embedded.twin_gin import elements
+from dbtune.servers.embedded.twin_gist import gist_attributes, gist_fill
 
 _ALIGNMENT = {"c": 1, "s": 2, "i": 4, "d": 8}
 _SAMPLE = 200
 ROWS_A_TARGET = 300
 """What std_typanalyze samples."""
+_SPGIST_FILL = 0.65
 _IN_ORDER = 0.99999
 _TEXTUAL = frozenset({"text", "varchar", "bpchar"})
 _GUESSED_WIDTH = 16.0
@@ -71,8 +73,11 @@ def measure(
         case "brin":
             per_range = int(options.get("pages_per_range", "128"))
             return index_size.brin(table.pages, keys, per_range)
+        case "gist":
+            fill = gist_fill(source.version, table, definition.keys)
+            return index_size.gist(rows, [*gist_attributes(table, definition, keys), *include], fill)
         case _:
-            return index_size.gist(rows, [*_trigrams(definition, keys), *include])
+            return index_size.gist(rows, [*keys, *include], _SPGIST_FILL)
 
 
 def known_statistics(table: Table, definition: IndexDefinition) -> bool:
@@ -232,11 +237,3 @@ def _gin(table: Table, definition: IndexDefinition, keys: Sequence[Attribute], r
         found = elements(attribute, column.stats if column is not None else None, base, key, rows)
         pages += gin(rows, table.pages, found.groups, found.width + number).pages
     return Size(pages)
-
-
-def _trigrams(definition: IndexDefinition, keys: Sequence[Attribute]) -> list[Attribute]:
-    """GiST keeps three bytes and more for each letter of a text that is looked for by its trigrams."""
-    return [
-        replace(one, width=one.width * 4) if key.opclass is not None and "trgm" in key.opclass else one
-        for key, one in zip(definition.keys, keys, strict=True)
-    ]
