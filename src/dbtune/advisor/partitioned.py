@@ -39,6 +39,7 @@ def parts_of(definition: IndexDefinition, name: str, source: Source) -> Parts | 
     if root is None or root.kind != "p":
         return None
     there = dict(_there(source, root, definition))
+    name = _unfinished(source, root, definition, there) or name
     ready = {table for table, index in there.items() if index.is_valid}
     tables = list(_below(source, root, ready))
     on = {table: replace(definition, schema=table.schema, table=table.name) for table in tables}
@@ -55,7 +56,7 @@ def parts_of(definition: IndexDefinition, name: str, source: Source) -> Parts | 
         ]
     whole = quote(root.schema, name)
     literal = "'" + whole.replace("'", "''") + "'"
-    kept = [one for one in tables if one in ready and there[one].parent is None]
+    kept = [one for one in tables if one in ready and there[one].parent in (None, (root.schema, name))]
     return Parts(
         leaves=tuple((called[table], on[table]) for table in tables if table.kind != "p" and table not in ready),
         joins=tuple(joins),
@@ -72,6 +73,14 @@ def _there(source: Source, table: Table, definition: IndexDefinition) -> Iterato
         if (index := min(same, key=lambda one: (not one.is_valid, one.name), default=None)) is not None:
             yield part, index
         yield from _there(source, part, definition)
+
+
+def _unfinished(source: Source, root: Table, definition: IndexDefinition, there: Mapping[Table, Index]) -> str | None:
+    """One of this definition that lacks partitions is gone on with: what is attached to it fits no other."""
+    parents = {index.parent for index in there.values()}
+    same = (index for index in source.indexes_of(root) if not index.is_valid and is_same(index, definition))
+    found = min(same, key=lambda one: ((one.schema, one.name) not in parents, one.name), default=None)
+    return None if found is None else found.name
 
 
 def _again(table: Table, there: Mapping[Table, Index], on: Mapping[Table, IndexDefinition]) -> str:
