@@ -203,6 +203,7 @@ def judge(what: str, dsn: str, texts: Sequence[str], indexes: Sequence[IndexDefi
     verdict = Verdict()
     print(f"\n{what}: PostgreSQL {source.version // 10000}, {len(texts)} statements, {len(indexes)} indexes")
     with open_twin(source) as twin, psycopg.connect(dsn, autocommit=True) as real:
+        print(f"  the twin: PostgreSQL {twin.planner_version}")
         compare_plans("without indexes", twin, real, texts, active=(), verdict=verdict)
         candidates = twin.add(indexes)
         with real.transaction(force_rollback=True):

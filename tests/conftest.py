@@ -29,6 +29,7 @@ from topologies import Cluster, Secured, Sentinel, cluster, secured, sentinel
 from work_order import WorkOrder, ordered
 
 from dbtune.core.errors import Unsupported
+from dbtune.servers.embedded.binaries import PROGRAMS_VARIABLE
 from dbtune.servers.embedded.postgres import SETTINGS, embedded_postgres
 from dbtune.servers.embedded.twin_settings import place_in_memory
 from dbtune.servers.embedded.valkey import embedded_valkey
@@ -90,6 +91,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", 'pg(condition): needs such a PostgreSQL, as in pg(">= 15")')
     for name in AMBIENT:
         os.environ.pop(name, None)
+    if named := os.environ.get("DBTUNE_TEST_PG_BIN"):
+        # Twins of an older server live in one of its version.
+        os.environ[PROGRAMS_VARIABLE] = named
     _live_in_memory()
 
 

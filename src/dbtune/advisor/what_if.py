@@ -10,9 +10,6 @@ from dbtune.advisor.index import IndexDefinition
 from dbtune.core.findings import Unexamined
 from dbtune.plans.plan import Plan
 
-PLANNER_VERSION = 18
-"""The major version of the PostgreSQL whose planner answers."""
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -90,6 +87,11 @@ class WhatIf(Protocol):
 
     Existing indexes are named `"schema"."name"` (core.identifiers.quote). Nothing is ever executed.
     """
+
+    @property
+    def planner_version(self) -> int:
+        """The major version of the PostgreSQL whose planner answers."""
+        ...
 
     @property
     def tables(self) -> Sequence[TableFacts]: ...

@@ -20,7 +20,7 @@ from dbtune.advisor.scripts import one_statement, read_script
 from dbtune.advisor.source import Source, Statement
 from dbtune.advisor.states import NO_LIMITS, Limits
 from dbtune.advisor.texts import count_parameters
-from dbtune.advisor.what_if import PLANNER_VERSION, WhatIf
+from dbtune.advisor.what_if import WhatIf
 from dbtune.advisor.workload import Observed, Workload, gather
 from dbtune.app.advise_why import explained, named
 from dbtune.app.targets import OpenTargets
@@ -30,7 +30,7 @@ from dbtune.core.progress import Progress, silent
 if TYPE_CHECKING:
     from dbtune.app.advise_timings import Runnable
 
-EFFORT_PER_S = 280.0
+EFFORT_PER_S = 320.0
 """Of the search, for each second that it may take. A machine of today does four times that or more: the work ends the
 search, so that the same input gives the same advice; time does only where a machine is very slow or very busy.
 """
@@ -238,22 +238,23 @@ def _advised(question: Question, analyses: Analyses, wish: Wish, progress: Progr
         limits=wish.limits,
         not_examined=analyses.workload.not_examined,
         gaps=tuple(question.what_if.not_examined),
-        notes=(*found.notes, *_notes(question.source, is_late)),
+        notes=(*found.notes, *_notes(question.source, question.what_if.planner_version, is_late)),
         is_complete=not is_late(1.0),
     )
 
 
-def _notes(source: Source, is_late: Callable[[float], bool]) -> Iterator[str]:
+def _notes(source: Source, planner: int, is_late: Callable[[float], bool]) -> Iterator[str]:
     unknown = sorted(
         f"{table.schema}.{table.name}" for table in source.tables if table.kind in ("r", "m") and table.rows < 0
     )
     if unknown:
         yield f"never analyzed, so that nothing is known of their rows: {', '.join(unknown)}; run ANALYZE and ask again"
     major = source.version // 10_000
-    if major != PLANNER_VERSION:
+    if major != planner:
         yield (
-            f"plans are those of the planner of PostgreSQL {PLANNER_VERSION}; the server is PostgreSQL {major}, which"
-            " joins and groups differently in a few cases: --measure, or `dbtune explain` once an index is there, tells"
+            f"plans are those of the planner of PostgreSQL {planner}; the server is PostgreSQL {major}, which joins and"
+            f" groups differently in a few cases: with the programs of PostgreSQL {major} here (DBTUNE_POSTGRES_BIN"
+            " names their directory) they are its own; or see --measure"
         )
     if is_late(1.0):
         yield "the time was over before the search was; --max-time gives it more"

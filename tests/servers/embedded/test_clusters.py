@@ -11,7 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dbtune.servers.embedded.binaries import CACHE_VARIABLE
+from dbtune.servers.embedded.accounts import server_account
+from dbtune.servers.embedded.binaries import CACHE_VARIABLE, postgres_version, wheel_postgres
 from dbtune.servers.embedded.clusters import is_whole, kept_cluster
 from dbtune.servers.embedded.postgres import embedded_postgres
 
@@ -22,7 +23,8 @@ def kept(monkeypatch: pytest.MonkeyPatch, short_directory: Path) -> Iterator[Pat
     with tempfile.TemporaryDirectory(prefix="dbtune-test-", dir=short_directory) as name:
         Path(name).chmod(0o755)
         monkeypatch.setenv(CACHE_VARIABLE, name)
-        yield kept_cluster(())
+        programs = wheel_postgres(server_account())
+        yield kept_cluster(programs, postgres_version(programs).text, ())
 
 
 def start(seen: str = "PG_VERSION") -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,7 +41,10 @@ MORE = [
     "select * from orders where customer = $1 order by placed desc limit 10",
     "select count(*) from customers c where not exists (select from orders o where o.customer = c.id)",
     "insert into gone select id, region from customers where region < 5",
-    "merge into gone using never on gone.a = never.a when matched then update set c = 1",
+    pytest.param(
+        "merge into gone using never on gone.a = never.a when matched then update set c = 1",
+        marks=pytest.mark.pg(">= 15"),
+    ),
     "select * from part p join gone g on g.a = p.k where g.c = 3 order by p.v limit 5",
     f"select * from {WEIRD} where n between 100 and 200 order by ts",
     "with x as materialized (select * from orders where total > 490) select 1 from x join customers c on c.id = x.id",
@@ -88,8 +92,14 @@ def session(shop_dsn: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def planned(session: psycopg.Connection[Any], statement: str) -> dict[str, Any]:
-    options = "format json, generic_plan" if "$1" in statement else "format json"
-    row = session.execute(f"explain ({options}) {statement}".encode()).fetchone()
+    generic = "$1" in statement and session.info.server_version >= 160000
+    explained = statement
+    if "$1" in statement and not generic:
+        nulls = ", ".join(["null"] * len(set(re.findall(r"\$\d", statement))))
+        session.execute(f"deallocate all; set plan_cache_mode = force_generic_plan; prepare p as {statement}".encode())
+        explained = f"execute p ({nulls})"
+    options = "format json, generic_plan" if generic else "format json"
+    row = session.execute(f"explain ({options}) {explained}".encode()).fetchone()
     assert row is not None
     plan: dict[str, Any] = row[0][0]["Plan"]
     return plan
@@ -109,11 +119,8 @@ def test_a_statement_is_planned_and_costs_as_on_the_server_itself(
     assert ours.root.total_cost == pytest.approx(theirs["Total Cost"], rel=0.01)
 
 
-@pytest.mark.pg(">= 18")
 @pytest.mark.parametrize("statement", MORE)
-def test_the_same_version_plans_harder_statements_the_same(
-    statement: str, twin: Twin, session: psycopg.Connection[Any]
-) -> None:
+def test_harder_statements_are_planned_the_same(statement: str, twin: Twin, session: psycopg.Connection[Any]) -> None:
     ours, theirs = twin.plan(statement), planned(session, statement)
     assert shape(ours.document["Plan"]) == shape(theirs)
     assert twin.costs([statement])[0].total == pytest.approx(theirs["Total Cost"], rel=0.01)
@@ -139,7 +146,6 @@ def test_the_size_of_a_candidate_is_within_a_fifth_of_what_is_built(
     assert candidate.size_bytes == pytest.approx(real, rel=0.2, abs=pages * 8192)
 
 
-@pytest.mark.pg(">= 18")
 @pytest.mark.parametrize(
     ("definition", "statement"),
     [

@@ -19,6 +19,7 @@ from dbtune.advisor.source import Constraint, Function, Source, Table, TypeDefin
 from dbtune.core.errors import Misused, Unsupported
 from dbtune.core.identifiers import quote
 from dbtune.servers.embedded import twin as twin_module
+from dbtune.servers.embedded import twin_server
 from dbtune.servers.embedded.guardian import start_time
 from dbtune.servers.embedded.postgres import EmbeddedPostgres, embedded_postgres
 from dbtune.servers.embedded.twin import Twin, open_twin
@@ -253,7 +254,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> list[EmbeddedPostgres]:
         def __exit__(self, *reason: object) -> Any:
             return self.inner.__exit__(*reason)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(twin_module, "embedded_postgres", Watching)
+    monkeypatch.setattr(twin_server, "embedded_postgres", Watching)
     return started
 
 

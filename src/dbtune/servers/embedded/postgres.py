@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from urllib.parse import quote
 
 from dbtune.core.errors import Misused, Unsupported
 from dbtune.servers.embedded.accounts import Account, can_run, server_account
-from dbtune.servers.embedded.binaries import wheel_postgres
+from dbtune.servers.embedded.binaries import postgres_version, wheel_postgres
 from dbtune.servers.embedded.clusters import copying, is_whole, keep, kept_cluster
 from dbtune.servers.embedded.places import Place, new_place
 from dbtune.servers.embedded.ports import free_port
@@ -71,24 +70,24 @@ def embedded_postgres(
     It listens on a socket in a directory that only its account and root may enter; with `tcp` also on a random port
     of the loopback, behind a generated password. `initdb` are options of it; one that begins with `--locale` stands in
     the place of our own. The server lives below `place_below`, where that suits. `from_kept` copies the cluster that a
-    former start has kept, which spares initdb; for servers without TCP from the wheel, as it knows no password.
+    former start has kept, which spares initdb; for servers without TCP, as it knows no password.
     Raises Unsupported, Unreachable with the server's own words.
     """
     with contextlib.ExitStack() as stack:
         with preparing("PostgreSQL"):
             account = server_account()
             programs = wheel_postgres(account) if bin_dir is None else _checked(bin_dir, account)
-            version = _major_version(programs / "postgres")
+            version = postgres_version(programs)
             place = stack.enter_context(new_place(account, place_below))
             port, password = free_port() if tcp else SOCKET_PORT, secrets.token_urlsafe(24)
             configuration = place.directory / "postgresql.conf"
             files = {configuration.name: _configuration(settings, place, port, tcp=tcp), "password": password}
             hand_over(place, files, account)
             data = place.directory / "data"
-            kept = kept_cluster(initdb) if from_kept and bin_dir is None and not tcp else None
+            kept = kept_cluster(programs, version.text, initdb) if from_kept and not tcp else None
             program = Program(
-                title=f"PostgreSQL {version}",
-                setup=_setup(_initdb(programs, place, version, initdb), place, kept),
+                title=f"PostgreSQL {version.major}",
+                setup=_setup(_initdb(programs, place, version.major, initdb), place, kept),
                 serve=[str(programs / "postgres"), "-D", str(data), "-c", f"config_file={configuration}"],
                 stop=STOP,
             )
@@ -114,14 +113,6 @@ def _checked(bin_dir: Path, account: Account | None) -> Path:
             who = f" as {account.name}" if account else ""
             raise Unsupported(f"{bin_dir / name} cannot be run{who}", hint="name the bin directory of a PostgreSQL")
     return bin_dir
-
-
-def _major_version(postgres: Path) -> int:
-    shown = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
-    match = re.search(r"\) (\d+)", shown)
-    if match is None:
-        raise Unsupported(f"{postgres} does not tell its version: {shown.strip()}", hint="name a PostgreSQL, 13 to 18")
-    return int(match[1])
 
 
 def _initdb(programs: Path, place: Place, version: int, options: Sequence[str]) -> list[str]:

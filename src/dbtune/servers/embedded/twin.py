@@ -7,6 +7,7 @@ switched on and off in the catalog; existing ones can be switched off.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import psycopg
 
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.source import Source
+from dbtune.advisor.texts import count_parameters
 from dbtune.advisor.what_if import Candidate, ExistingIndex, StatementCost, TableFacts
 from dbtune.core.errors import DbtuneError, Misused
 from dbtune.core.findings import Unexamined
@@ -23,23 +25,21 @@ from dbtune.core.progress import Progress, silent
 from dbtune.core.questions import Explained
 from dbtune.plans.plan import Plan
 from dbtune.plans.shape import shape_plan
-from dbtune.servers.embedded.postgres import embedded_postgres
 from dbtune.servers.embedded.process import preparing
 from dbtune.servers.embedded.twin_candidates import Candidates
-from dbtune.servers.embedded.twin_load import OWNER, load, oids_by_name
-from dbtune.servers.embedded.twin_sessions import Sessions
-from dbtune.servers.embedded.twin_settings import SERVER, behave_like, place_in_memory
+from dbtune.servers.embedded.twin_load import load, oids_by_name
+from dbtune.servers.embedded.twin_server import PLANNING_TIMEOUT_S, open_admin, open_session, twin_server
+from dbtune.servers.embedded.twin_sessions import OWNER, Sessions
+from dbtune.servers.embedded.twin_settings import behave_like
 from dbtune.servers.embedded.twin_source import existing_indexes, table_facts
 from dbtune.servers.postgres.answers import explain_once
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.explaining import Execution, plan_with_types
-from dbtune.servers.postgres.search_path import users_path
-from dbtune.servers.postgres.session import Connection, Limits, connect
 
-PLANNING_TIMEOUT_S = 20.0
 MANY_TABLES = 40
 """From so many on a second connection, which costs 20 ms, makes half of them."""
-_LIMITS = Limits(work_s=PLANNING_TIMEOUT_S, lock_s=10)
+_GENERIC_PLAN_SINCE = 16
+_PREPARED = "dbtune_what_if"
 _SWITCH = "/* dbtune */ update pg_index set indisvalid = not indisvalid where indexrelid = any (%s::bigint[]::oid[])"
 
 
@@ -50,45 +50,22 @@ def open_twin(source: Source, *, progress: Progress = silent) -> Iterator[Twin]:
     Raises Unsupported without the embedded extra, and what starting a server raises.
     """
     progress("starting a private PostgreSQL")
-    # Not C: then PostgreSQL knows the same of LIKE as the source does.
-    locale = () if source.is_c_collation else ("--locale=C.UTF-8", "--locale-provider=libc")
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(
-            embedded_postgres(
-                SERVER, initdb=("--no-data-checksums", *locale), place_below=place_in_memory(), from_kept=True
-            )
-        )
-        admin = _admin(stack, server.dsn)
+    with twin_server(source) as (server, admin), contextlib.ExitStack() as stack:
         with translated("preparing the twin"):
             admin.execute(f"/* dbtune */ create role {OWNER} login".encode())
         own = server.dsn.replace("postgresql://postgres@", f"postgresql://{OWNER}@", 1)
-        builder = _session(stack, own, read_only=False)
+        builder = open_session(stack, own, read_only=False)
         progress("loading schema and statistics")
         data = server.directory / "data"
         with preparing("twin"), contextlib.ExitStack() as besides:
             admins, builders = [admin], [builder]
             if len(source.tables) >= MANY_TABLES:
-                admins.append(_admin(besides, server.dsn))
-                builders.append(_session(besides, own, read_only=False))
+                admins.append(open_admin(besides, server.dsn))
+                builders.append(open_session(besides, own, read_only=False))
             problems = load(admins, builders, source, data)
-        planner = _session(stack, own, read_only=True)
+        planner = open_session(stack, own, read_only=True)
         behave_like(planner, source)
         yield Twin(source, (*source.not_examined, *problems), Sessions(admin, builder, planner), data)
-
-
-def _admin(stack: contextlib.ExitStack, dsn: str) -> Connection:
-    """The superuser's, who must never run what a dump has brought: a function `public.unnest(oid[])`, say."""
-    session = _session(stack, dsn, read_only=False)
-    with translated("preparing the twin"):
-        session.execute("/* dbtune */ set search_path = pg_catalog, pg_temp")
-    return session
-
-
-def _session(stack: contextlib.ExitStack, dsn: str, *, read_only: bool) -> Connection:
-    """On the path of its role: what a dump has brought, functions too, finds its names there."""
-    session = stack.enter_context(contextlib.closing(connect(dsn, read_only=read_only, limits=_LIMITS)))
-    stack.enter_context(users_path(session))
-    return session
 
 
 class Twin:
@@ -97,6 +74,7 @@ class Twin:
     def __init__(self, source: Source, not_examined: tuple[Unexamined, ...], sessions: Sessions, data: Path) -> None:
         self.source = source
         self.not_examined: Sequence[Unexamined] = not_examined
+        self.planner_version = sessions.planner.info.server_version // 10_000
         self.tables: Sequence[TableFacts] = table_facts(source)
         self.existing: Sequence[ExistingIndex] = existing_indexes(source)
         self._sessions = sessions
@@ -162,8 +140,10 @@ class Twin:
         return known
 
     def _explain(self, text: str) -> Mapping[str, Any]:
-        options = "verbose, format json, generic_plan" if "$1" in text else "verbose, format json"
-        row = self._sessions.planner.execute(f"/* dbtune */ explain ({options}) {text}".encode()).fetchone()
+        cursor = self._sessions.planner.execute(_explaining(text, self.planner_version).encode())
+        while cursor.nextset():
+            pass
+        row = cursor.fetchone()
         document: Any = row[0] if row else None
         plan: Mapping[str, Any] = document[0]["Plan"]
         return plan
@@ -205,6 +185,19 @@ class Twin:
             with translated("switching indexes in the twin"):
                 self._sessions.admin.execute(_SWITCH, (sorted(changed),))
             self._switched = wanted
+
+
+@functools.lru_cache(maxsize=4096)
+def _explaining(text: str, version: int) -> str:
+    """Before 16 a statement with `$1` has a plan only where it was prepared: the values of an EXECUTE do not matter."""
+    if "$1" not in text:
+        return f"/* dbtune */ explain (verbose, format json) {text}"
+    if version >= _GENERIC_PLAN_SINCE:
+        return f"/* dbtune */ explain (verbose, format json, generic_plan) {text}"
+    nulls = ", ".join(["null"] * count_parameters(text))
+    execution = f"execute {_PREPARED} ({nulls})" if nulls else f"execute {_PREPARED}"
+    # The end of a line, as a statement may end with a comment.
+    return f"/* dbtune */ deallocate all; prepare {_PREPARED} as {text}\n; explain (verbose, format json) {execution}"
 
 
 def _reason(error: psycopg.Error) -> str:

@@ -14,9 +14,10 @@ from dbtune.advisor.source import Source, Table
 from dbtune.advisor.what_if import Candidate
 from dbtune.servers.embedded.twin_ddl import execute
 from dbtune.servers.embedded.twin_files import resize
-from dbtune.servers.embedded.twin_load import OWNER, evict, grow_index, relations, set_sizes, sizes_of
+from dbtune.servers.embedded.twin_load import grow_index, relations, set_sizes, sizes_of
 from dbtune.servers.embedded.twin_measures import BuiltColumn, known_statistics, measure
-from dbtune.servers.embedded.twin_sessions import Sessions
+from dbtune.servers.embedded.twin_memory import evict
+from dbtune.servers.embedded.twin_sessions import OWNER, Sessions
 from dbtune.servers.postgres.errors import translated
 
 PREFIX = "dbtune_candidate_"

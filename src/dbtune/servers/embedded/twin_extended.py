@@ -1,4 +1,4 @@
-"""Extended statistics, put where ANALYZE would put them: PostgreSQL 18 has no function that takes them.
+"""Extended statistics, put where ANALYZE would put them: there is no function that takes them, not in 18 either.
 
 Their types refuse input, so they are written in their stored form (statistics/mvdistinct.c, dependencies.c) through a
 cast from bytea that the twin's superuser makes, and takes away again: nobody else shall feed bytes to those types.
@@ -23,10 +23,15 @@ _DISTINCT_MAGIC, _DEPENDENCIES_MAGIC, _BASIC = 0xA352BFA4, 0xB4549A2C, 1
 _KINDS = ("pg_ndistinct", "pg_dependencies", "pg_mcv_list")
 _MOST_COLUMNS = 8
 """STATS_MAX_DIMENSIONS."""
-_INSERT = """/* dbtune */ insert into pg_statistic_ext_data
+_INHERITED_SINCE, _EXPRESSIONS_SINCE = 150000, 140000
+_VALUES = "%(distinct)s::bytea::pg_ndistinct, %(dependencies)s::bytea::pg_dependencies, %(common)s::bytea::pg_mcv_list"
+_NAMED = """from pg_statistic_ext join pg_namespace on pg_namespace.oid = stxnamespace
+where nspname = %(schema)s and stxname = %(name)s"""
+_INSERT = f"""/* dbtune */ insert into pg_statistic_ext_data
 (stxoid, stxdinherit, stxdndistinct, stxddependencies, stxdmcv)
-select pg_statistic_ext.oid, %s, %s::bytea::pg_ndistinct, %s::bytea::pg_dependencies, %s::bytea::pg_mcv_list
-from pg_statistic_ext join pg_namespace on pg_namespace.oid = stxnamespace where nspname = %s and stxname = %s"""
+select pg_statistic_ext.oid, %(inherited)s::boolean, {_VALUES} {_NAMED}"""
+_UPDATE = f"""/* dbtune */ update pg_statistic_ext_data set (stxdndistinct, stxddependencies, stxdmcv) = row ({_VALUES})
+where stxoid = (select pg_statistic_ext.oid {_NAMED})"""
 
 
 def load_extended(admin: Connection, builder: Connection, source: Source) -> Iterator[Unexamined]:
@@ -47,15 +52,25 @@ def load_extended(admin: Connection, builder: Connection, source: Source) -> Ite
             yield Unexamined(f"most common combinations of {thing}", f"cannot be carried over: {error}")
         try:
             numbers = _numbers(admin, source, one)
-            values = (_distinct(one.distinct, numbers), _dependencies(one.dependencies, numbers), common)
-            with admin.transaction():
-                admin.execute(_INSERT, (one.inherited, *values, one.schema, one.name))
+            found = {
+                "distinct": _distinct(one.distinct, numbers),
+                "dependencies": _dependencies(one.dependencies, numbers),
+                "common": common,
+            }
+            _put(admin, one, found)
         except (psycopg.Error, ValueError, KeyError) as error:
             if admin.broken:
                 raise
             yield Unexamined(thing, f"cannot be carried over: {error}")
     for kind in _KINDS:
         admin.execute(f"/* dbtune */ drop cast (bytea as {kind})".encode())
+
+
+def _put(admin: Connection, one: ExtendedStatistics, found: Mapping[str, bytes | None]) -> None:
+    # Before 15 there is one row, from the beginning; since then children are counted apart.
+    statement = _INSERT if admin.info.server_version >= _INHERITED_SINCE else _UPDATE
+    with admin.transaction():
+        admin.execute(statement.encode(), {**found, "inherited": one.inherited, "schema": one.schema, "name": one.name})
 
 
 def _numbers(admin: Connection, source: Source, one: ExtendedStatistics) -> Mapping[int, int]:
@@ -111,12 +126,12 @@ def _common(admin: Connection, builder: Connection, one: ExtendedStatistics) -> 
 
 def _dimensions(admin: Connection, builder: Connection, one: ExtendedStatistics) -> list[Dimension]:
     """Of the columns, in their order, then of the expressions, as the twin itself sees them."""
+    has_expressions = admin.info.server_version >= _EXPRESSIONS_SINCE
+    expressions_of = "pg_get_statisticsobjdef_expressions(pg_statistic_ext.oid)" if has_expressions else "null::text[]"
     row = admin.execute(
         "/* dbtune */ select (select array_agg(attname::text order by attnum) from pg_attribute"
-        " where attrelid = stxrelid and attnum = any (stxkeys)),"
-        " pg_get_statisticsobjdef_expressions(pg_statistic_ext.oid) from pg_statistic_ext"
-        " join pg_namespace on pg_namespace.oid = stxnamespace where nspname = %s and stxname = %s",
-        (one.schema, one.name),
+        f" where attrelid = stxrelid and attnum = any (stxkeys)), {expressions_of} {_NAMED}".encode(),
+        {"schema": one.schema, "name": one.name},
     ).fetchone()
     if row is None:
         raise ValueError("there are no such statistics in the twin")

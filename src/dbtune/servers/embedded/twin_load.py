@@ -19,12 +19,11 @@ from dbtune.servers.embedded import twin_schema as schema
 from dbtune.servers.embedded.twin_ddl import perform
 from dbtune.servers.embedded.twin_extended import load_extended
 from dbtune.servers.embedded.twin_files import pages_of, resize, write_btree_skeleton
+from dbtune.servers.embedded.twin_memory import evict, prepare_memory
+from dbtune.servers.embedded.twin_sessions import OWNER
 from dbtune.servers.embedded.twin_statistics import load_statistics
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.session import Connection
-
-OWNER = "dbtune_twin"
-"""Owns everything in the twin, and plans there. No superuser: texts of a file are performed under it."""
 
 _OURS = frozenset({"plpgsql", "pg_stat_statements", "pg_buffercache"})
 _SIZES = """/* dbtune */ update pg_class
@@ -52,6 +51,7 @@ def load(
     """
     admin = admins[0]
     with translated("loading the twin"):
+        prepare_memory(admin, data)
         problems = list(_foreign_tables(source))
         missing = _extensions(admin, source)
         problems += [
@@ -63,9 +63,11 @@ def load(
         for builder in builders:
             # As the source did when they were made: a function may name what is not there yet, or any more.
             builder.execute("/* dbtune */ set check_function_bodies = off")
-        problems += perform(builders, schema.everything(source, missing, len(builders)))
+        problems += perform(
+            builders, schema.everything(source, schema.Dialect(admin.info.server_version, missing), len(builders))
+        )
         _enforce(admin)
-        problems += load_statistics(builders, source, missing)
+        problems += load_statistics(admins, builders, source, missing)
         problems += load_extended(admin, builders[0], source)
         _grow(admin, source, data)
     return tuple(problems)
@@ -83,11 +85,6 @@ def relations(admin: Connection, data: Path, oids: Sequence[int] | None = None) 
     for oid, space, name, path in found:
         if path is not None:
             yield Relation(int(str(oid)), str(space), str(name), data / str(path))
-
-
-def evict(admin: Connection) -> None:
-    """Writes out and forgets every page in memory, so that files may be changed beneath the server."""
-    admin.execute("/* dbtune */ select public.pg_buffercache_evict_all()")
 
 
 def oids_by_name(admin: Connection, source: Source) -> dict[str, tuple[int, ...]]:
@@ -132,17 +129,19 @@ def key_attributes(source: Source, index: Index) -> list[Attribute]:
     return attributes
 
 
+def unavailable(admin: Connection, source: Source) -> set[str]:
+    """Those of the source's extensions that a twin can have, and this server has not."""
+    found = admin.execute("/* dbtune */ select name::text from pg_available_extensions").fetchall()
+    return {name for name, _, _ in source.extensions if name in schema.EXTENSIONS} - {str(row[0]) for row in found}
+
+
 def _extensions(admin: Connection, source: Source) -> set[str]:
     """Those of the source that the twin has not, where columns have types of theirs or they are known to matter."""
-    admin.execute("/* dbtune */ create extension if not exists pg_buffercache with schema public")
-    available = {
-        str(row[0]) for row in admin.execute("/* dbtune */ select name::text from pg_available_extensions").fetchall()
-    }
-    missing = set()
+    missing = unavailable(admin, source)
     for name, space, _ in source.extensions:
-        if name in _OURS:
+        if name in _OURS or name in missing:
             continue
-        if name not in schema.EXTENSIONS or name not in available:
+        if name not in schema.EXTENSIONS:
             missing.add(name)
             continue
         try:
@@ -192,9 +191,10 @@ def _collations(admin: Connection, source: Source) -> None:
 
 def _enforce(admin: Connection) -> None:
     """The planner trusts keys only where they are enforced, and looks for them only where there are triggers."""
+    enforced = "conenforced = true, " if admin.info.server_version >= schema.NOT_ENFORCED_SINCE else ""
     admin.execute(
-        "/* dbtune */ with keys as (update pg_constraint set conenforced = true, convalidated = true"
-        " where contype = 'f' and not conenforced returning conrelid, confrelid)"
+        f"/* dbtune */ with keys as (update pg_constraint set {enforced}convalidated = true"
+        " where contype = 'f' and not convalidated returning conrelid, confrelid)"
         " update pg_class set relhastriggers = true where oid in (select unnest(array[conrelid, confrelid]) from keys)"
     )
 

@@ -36,6 +36,10 @@ EXTENSIONS = frozenset(
 """Types, operators and operator classes; what reaches other servers or files is none of a planner's business."""
 
 
+_STORAGE_SINCE = 160000
+NOT_ENFORCED_SINCE = 180000
+
+
 @dataclass(frozen=True, slots=True)
 class Ddl:
     """One statement for one `thing`, named as a person would. `instead` is tried where it fails for good."""
@@ -45,18 +49,37 @@ class Ddl:
     instead: str | None = None
 
 
-def everything(source: Source, missing: Collection[str], sides: int) -> Iterator[list[list[Ddl]]]:
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the twin's server understands: `version` is server_version_num, `missing` are extensions that it lacks."""
+
+    version: int
+    missing: Collection[str] = ()
+
+    @property
+    def plainly(self) -> str:
+        """Before 16 a column has no such word when it is made: those servers make TOAST tables."""
+        return " storage plain" if self.version >= _STORAGE_SINCE else ""
+
+    def unchecked(self, table: Table) -> str:
+        """What a foreign key ends with, so that it has no triggers, or at least is not compared with empty tables."""
+        if self.version >= NOT_ENFORCED_SINCE:
+            return " not enforced"
+        return "" if table.kind == "p" else " not valid"
+
+
+def everything(source: Source, dialect: Dialect, sides: int) -> Iterator[list[list[Ddl]]]:
     """Stages, in an order that is nearly always good; a function may still read a view.
 
     A stage has one list, or one for each of so many `sides`, which do not need each other.
     """
-    yield [list(types(source, missing))]
-    yield [list(tables(source, part, missing)) for part in independent(source.tables, sides)]
+    yield [list(types(source, dialect))]
+    yield [list(tables(source, part, dialect)) for part in independent(source.tables, sides)]
     yield [[*functions(source), *sequences(source)]]
     # They lock their own table only, be it a partition.
     yield [list(indexes(source, source.tables[side::sides])) for side in range(sides)]
     # After the keys: a view may group by a primary key and show its table's other columns.
-    yield [[*views(source), *constraints(source), *extended_statistics(source)]]
+    yield [[*views(source), *constraints(source, dialect), *extended_statistics(source)]]
 
 
 def independent(tables: Sequence[Table], sides: int) -> list[list[Table]]:
@@ -80,21 +103,21 @@ def independent(tables: Sequence[Table], sides: int) -> list[list[Table]]:
     return groups
 
 
-def types(source: Source, missing: Collection[str]) -> Iterator[Ddl]:
-    """The database's own, and empty ones in the place of those whose extension is `missing`."""
+def types(source: Source, dialect: Dialect) -> Iterator[Ddl]:
+    """The database's own, and empty ones in the place of those whose extension is missing."""
     for one in source.types:
         yield Ddl(f"type {quote(one.schema, one.name)}", _type(one))
     strangers = {
         (column.type_schema, column.type_name.lstrip("_"))
         for table in source.tables
         for column in table.columns
-        if column.extension in missing
+        if column.extension in dialect.missing
     }
     for schema, name in sorted(strangers):
         yield Ddl(f"type {quote(schema, name)}", f"create type {quote(schema, name)} as ()")
 
 
-def tables(source: Source, among: Iterable[Table], missing: Collection[str]) -> Iterator[Ddl]:
+def tables(source: Source, among: Iterable[Table], dialect: Dialect) -> Iterator[Ddl]:
     """Parents first."""
     done: set[tuple[str, str]] = set()
     waiting = [table for table in among if table.kind in ("r", "p", "m")]
@@ -104,7 +127,7 @@ def tables(source: Source, among: Iterable[Table], missing: Collection[str]) -> 
         ]
         for table in ready or waiting:
             done.add((table.schema, table.name))
-            yield Ddl(f"table {table.qualified}", _table(table, missing), _bare_table(table, missing))
+            yield Ddl(f"table {table.qualified}", _table(table, dialect), _bare_table(table, dialect))
         waiting = [] if not ready else [table for table in waiting if (table.schema, table.name) not in done]
 
 
@@ -138,8 +161,8 @@ def indexes(source: Source, among: Iterable[Table]) -> Iterator[Ddl]:
             yield Ddl(thing, index.definition)
 
 
-def constraints(source: Source) -> Iterator[Ddl]:
-    """Not enforced: then foreign keys need no triggers. The planner is told the contrary afterwards."""
+def constraints(source: Source, dialect: Dialect) -> Iterator[Ddl]:
+    """Foreign keys are not enforced, or not validated. The planner is told the contrary afterwards."""
     known = source.by_name
     for one in source.constraints:
         table = known.get((one.schema, one.table))
@@ -148,7 +171,7 @@ def constraints(source: Source) -> Iterator[Ddl]:
         definition = re.sub(r"\s+(NOT VALID|NOT ENFORCED)\s*$", "", one.definition)
         if one.kind == "f":
             definition = re.sub(r"\s+(NOT )?DEFERRABLE|\s+INITIALLY \w+|\s+ON (DELETE|UPDATE) .*$", "", definition)
-            definition += " not enforced"
+            definition += dialect.unchecked(table)
         yield Ddl(
             f"constraint {quote(one.name)} of {table.qualified}",
             f"alter table {table.qualified} add constraint {quote(one.name)} {definition}",
@@ -176,11 +199,11 @@ def _type(one: TypeDefinition) -> str:
             return f"create type {name} as ({', '.join(f'{quote(field)} {kind}' for field, kind in one.fields)})"
 
 
-def _table(table: Table, missing: Collection[str]) -> str:
+def _table(table: Table, dialect: Dialect) -> str:
     if table.bound is not None and len(table.parents) == 1:
         text = f"create table {table.qualified} partition of {quote(*table.parents[0])} {table.bound}"
     else:
-        text = f"create table {table.qualified} ({', '.join(_column(column, missing) for column in table.columns)})"
+        text = f"create table {table.qualified} ({', '.join(_column(column, dialect) for column in table.columns)})"
         if table.parents:
             text += f" inherits ({', '.join(quote(*parent) for parent in table.parents)})"
     if table.partition_key is not None:
@@ -189,19 +212,18 @@ def _table(table: Table, missing: Collection[str]) -> str:
     return f"{text} with ({workers[0]})" if workers else text
 
 
-def _bare_table(table: Table, missing: Collection[str]) -> str:
+def _bare_table(table: Table, dialect: Dialect) -> str:
     """Without what may have failed: generated columns, collations, parents."""
     columns = (
-        f"{quote(column.name)} {_type_of(column, missing)}" + (" storage plain" if column.length < 0 else "")
+        f"{quote(column.name)} {_type_of(column, dialect)}" + (dialect.plainly if column.length < 0 else "")
         for column in table.columns
     )
     return f"create table {table.qualified} ({', '.join(columns)})"
 
 
-def _column(column: Column, missing: Collection[str]) -> str:
-    words = [quote(column.name), _type_of(column, missing)]
-    if column.length < 0 and not column.virtual:
-        words.append("storage plain")
+def _column(column: Column, dialect: Dialect) -> str:
+    stored = dialect.plainly if column.length < 0 and not column.virtual else ""
+    words = [quote(column.name), _type_of(column, dialect) + stored]
     if column.collation is not None:
         words.append(f"collate {column.collation}")
     if column.virtual and column.generated is not None:
@@ -211,9 +233,9 @@ def _column(column: Column, missing: Collection[str]) -> str:
     return " ".join(words)
 
 
-def _type_of(column: Column, missing: Collection[str]) -> str:
+def _type_of(column: Column, dialect: Dialect) -> str:
     # A stand-in knows no modifiers such as geometry(Point,4326).
-    if column.extension not in missing:
+    if column.extension not in dialect.missing:
         return column.type
     name = column.type_name.lstrip("_")
     return quote(column.type_schema, name) + ("[]" if name != column.type_name else "")

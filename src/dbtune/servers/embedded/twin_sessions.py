@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from dbtune.servers.postgres.session import Connection
 
+OWNER = "dbtune_twin"
+"""Owns everything in the twin, and plans there. No superuser: texts of a file are performed under it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sessions:

@@ -17,7 +17,9 @@ from dbtune.servers.postgres.session import Connection
 
 LEAST_MEMORY_BYTES = 1 << 30
 """A fresh cluster takes 40 MB, each relation a few kilobytes."""
-SERVER: Mapping[str, str] = MappingProxyType(
+_FORGETS_SINCE = 18
+"""The first version with a function that empties the memory: earlier ones are made to read more than fits."""
+_SERVER: Mapping[str, str] = MappingProxyType(
     {
         "shared_preload_libraries": "",
         "track_io_timing": "off",
@@ -29,13 +31,24 @@ SERVER: Mapping[str, str] = MappingProxyType(
         "synchronous_commit": "off",
         "wal_level": "minimal",
         "max_wal_senders": "0",
-        # Little memory is soon searched for pages to forget.
-        "shared_buffers": "16MB",
         "max_connections": "10",
         "max_locks_per_transaction": "2048",
         "jit": "off",
     }
 )
+
+
+def server_settings(major: int) -> Mapping[str, str]:
+    # Little memory is soon searched for pages to forget.
+    return {**_SERVER, "shared_buffers": "16MB" if major >= _FORGETS_SINCE else "2MB"}
+
+
+def initdb_options(major: int, *, is_c_collation: bool) -> tuple[str, ...]:
+    """Without checksums, as files are changed; a collation of which PostgreSQL knows the same as of the source's."""
+    checksums = ("--no-data-checksums",) if major >= 18 else ()
+    if is_c_collation:
+        return (*checksums, *(() if major >= 17 else ("--locale=C",)))
+    return (*checksums, "--locale=C.UTF-8", *(("--locale-provider=libc",) if major >= 15 else ()))
 
 
 def place_in_memory() -> Path | None:
@@ -62,6 +75,8 @@ def behave_like(planner: Connection, source: Source) -> None:
             wanted[name] = known[name]
         elif name.startswith("enable_") and value == "on" and known:
             wanted[name] = "off"
+    # Where `$1` is left, whatever value it will have is meant.
+    wanted["plan_cache_mode"] = "force_generic_plan"
     # Whatever was copied: the statement is only planned, and never for long.
     for name, value in wanted.items():
         try:

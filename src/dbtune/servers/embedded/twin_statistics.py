@@ -1,4 +1,4 @@
-"""The planner's statistics of columns, put there by the function that PostgreSQL 18 has for it."""
+"""The planner's statistics of columns: since 18 there is a function that takes them, before they are stored by hand."""
 
 from __future__ import annotations
 
@@ -13,70 +13,66 @@ import psycopg
 from dbtune.advisor.source import ColumnStatistics, Source, Table
 from dbtune.core.findings import Unexamined
 from dbtune.core.identifiers import quote
+from dbtune.servers.embedded.twin_sessions import OWNER
+from dbtune.servers.postgres.queries import statement
 from dbtune.servers.postgres.session import Connection
 
-_TYPES = (
-    "null_frac real, avg_width int, n_distinct real, correlation real, most_common_vals text, most_common_freqs real[],"
-    " histogram_bounds text, most_common_elems text, most_common_elem_freqs real[], elem_count_histogram real[],"
-    " range_length_histogram text, range_empty_frac real, range_bounds_histogram text"
-)
-
-
-_RESTORE = (
-    "/* dbtune */ select number::int from (select s.number,"
-    " pg_restore_attribute_stats('schemaname', s.schema, 'relname', s.relation,"
-    " 'attname', s.\"column\", 'inherited', s.inherited, "
-    + ", ".join(f"'{part.split()[0]}', s.{part.split()[0]}" for part in _TYPES.split(","))
-    + ") as is_whole from jsonb_to_recordset(%s::jsonb) as s(number int, schema text, relation text,"
-    + ' "column" text, inherited boolean, '
-    + _TYPES
-    + ") join pg_namespace on nspname = s.schema"
-    " join pg_class on relnamespace = pg_namespace.oid and relname = s.relation"
-    ' join pg_attribute on attrelid = pg_class.oid and attname = s."column" and attnum > 0'
-    " offset 0) as restored where not is_whole"
-)
-"""Takes what it can. The numbers of those of which it did not take all; why, a warning says."""
-
-
+_FUNCTION_SINCE = 180000
+_PARTLY = "cannot be carried over whole: {}"
 _FIELDS = tuple(field.name for field in fields(ColumnStatistics))
 
 
-def load_statistics(builders: Sequence[Connection], source: Source, missing: set[str]) -> list[Unexamined]:
-    """What PostgreSQL would not take. Connections work side by side, but never on one table: each locks its tables.
+def load_statistics(
+    admins: Sequence[Connection], builders: Sequence[Connection], source: Source, missing: set[str]
+) -> list[Unexamined]:
+    """What PostgreSQL would not take. Connections work side by side, but never on one table: each locks its tables."""
+    # The function asks for the tables' owner only, whom a dump's texts may meet; the catalog for a superuser.
+    sessions = builders if builders[0].info.server_version >= _FUNCTION_SINCE else admins
+    parts = [list(_rows(source, source.tables[side :: len(sessions)], missing)) for side in range(len(sessions))]
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        return [problem for problems in pool.map(_store, sessions, parts) for problem in problems]
 
-    Under the owner of the tables: reading a value performs the checks of its domain, which came with the dump.
-    """
-    parts = [list(_rows(source, source.tables[side :: len(builders)], missing)) for side in range(len(builders))]
-    with ThreadPoolExecutor(len(builders)) as pool:
-        return [problem for problems in pool.map(_restore, builders, parts) for problem in problems]
 
-
-def _restore(builder: Connection, rows: Sequence[dict[str, Any]]) -> list[Unexamined]:
-    """All columns in one statement; one by one those that PostgreSQL does not take, or not whole."""
+def _store(session: Connection, rows: Sequence[dict[str, Any]]) -> list[Unexamined]:
+    """All columns in one statement; one by one those that it does not take, or not whole and does not say why."""
     try:
-        with builder.transaction():
-            found = builder.execute(_RESTORE, (json.dumps([{"number": n} | row for n, row in enumerate(rows)]),))
-            left = [rows[int(str(number))] for (number,) in found.fetchall()]
+        with session.transaction():
+            left = _stored(session, rows)
     except psycopg.Error:
-        if builder.broken:
+        if session.broken:
             raise
-        left = list(rows)
+        left = dict.fromkeys(range(len(rows)))
     said: list[str] = []
-    builder.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
-    return [problem for row in left for problem in _restore_one(builder, row, said)]
+    session.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+    reasons = ((rows[number], reason or _store_one(session, rows[number], said)) for number, reason in left.items())
+    return [
+        Unexamined(f"statistics of {quote(row['schema'], row['relation'], row['column'])}", reason)
+        for row, reason in reasons
+        if reason is not None
+    ]
 
 
-def _restore_one(builder: Connection, row: dict[str, Any], said: list[str]) -> Iterator[Unexamined]:
+def _store_one(session: Connection, row: dict[str, Any], said: list[str]) -> str | None:
+    """Why it was not taken whole, if it was not."""
     said.clear()
-    thing = f"statistics of {quote(row['schema'], row['relation'], row['column'])}"
     try:
-        with builder.transaction():
-            if builder.execute(_RESTORE, (json.dumps([{"number": 0} | row]),)).fetchone() is not None:
-                yield Unexamined(thing, f"cannot be carried over whole: {'; '.join(said)}")
+        with session.transaction():
+            for reason in _stored(session, [row]).values():
+                return reason or _PARTLY.format("; ".join(said))
     except psycopg.Error as error:
-        if builder.broken:
+        if session.broken:
             raise
-        yield Unexamined(thing, f"cannot be carried over: {error.diag.message_primary or error}")
+        return f"cannot be carried over: {error.diag.message_primary or error}"
+    return None
+
+
+def _stored(session: Connection, rows: Sequence[dict[str, Any]]) -> dict[int, str | None]:
+    """The places of those that were not taken whole, with the reason where it is known. Raises psycopg.Error."""
+    found = session.execute(
+        statement("twin_store_statistics", session.info.server_version).encode(),
+        {"statistics": json.dumps([{"number": number} | row for number, row in enumerate(rows)]), "owner": OWNER},
+    ).fetchall()
+    return {int(str(number)): None if reason is None else _PARTLY.format(reason) for number, reason in found}
 
 
 def _rows(source: Source, tables: Iterable[Table], missing: set[str]) -> Iterator[dict[str, Any]]:
