@@ -194,9 +194,12 @@ class Prices:
         """What a term may cost with `add` more, without asking: what the plans that use it cost by themselves.
 
         Together with what `now` uses they may be cheaper still: the shares that each leaves of the cost without any
-        index are multiplied. Never below the cheapest plan of all.
+        index are multiplied. Never below the cheapest plan of all. What was asked already is known, not guessed.
         """
         known = self._known[term]
+        answered = known.answers.get(mask & known.reach)
+        if answered is not None:
+            return answered.felt
         alone = known.cheapest(mask, add)
         bare = known.answers.get(self.existing & known.reach)
         if bare is None or alone is None:

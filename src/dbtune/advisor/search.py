@@ -12,6 +12,7 @@ import itertools
 import operator
 from collections.abc import Callable, Iterable, Iterator
 
+from dbtune.advisor.kin import smaller, wider
 from dbtune.advisor.prices import Mask, positions
 from dbtune.advisor.states import State, States
 
@@ -24,6 +25,11 @@ _TRIED = 5
 _BREADTHS = (2, 4)
 """How many indexes, and how many smaller ones for each, are looked at where one has to go or to shrink."""
 _PAIRED = 6
+_NARROWER = 6
+_ENOUGH = 1e-5
+"""An exchange must make the whole cheaper by this share of it."""
+_FAR = 1.06
+"""A way that ends so much dearer than the best one is not followed any further."""
 _TAKING = 0.9
 """The share of the time by which taking away has to end, with or without answers."""
 
@@ -43,10 +49,10 @@ class Search:
 
     def best(self) -> State:
         """The best set within the limits; the state before where no index helps."""
-        ways = sorted(self._ways(), key=self._rank)
-        for place, way in enumerate(ways):
-            ways[place] = self._exchange(way)
-        best = min((self._states.before, *ways), key=self._rank)
+        first, *others = sorted(self._ways(), key=self._rank)
+        best = self._exchange(first)
+        near = (self._exchange(way) for way in others if way.total <= best.total * _FAR)
+        best = min((self._states.before, best, *near), key=self._rank)
         return self._without_trifles(self._settled(best))
 
     def _ways(self) -> Iterator[State]:
@@ -170,27 +176,22 @@ class Search:
         ranked = sorted((loss / states.burden(bit).size_bytes, bit) for bit, loss in losses.items())
         options = [(ranked[0][0], states.step(state, remove=1 << ranked[0][1]))]
         for _, bit in [] if self._is_late() else ranked[:breadth]:
-            for other in self._smaller(bit, self._pool & ~state.mask)[:breadth]:
-                smaller = states.step(state, add=1 << other, remove=1 << bit)
-                freed = state.size_bytes - smaller.size_bytes
-                options.append(((smaller.total - state.total) / freed, smaller))
+            for other in smaller(states, bit, self._pool & ~state.mask)[:breadth]:
+                after = states.step(state, add=1 << other, remove=1 << bit)
+                options.append(((after.total - state.total) / (state.size_bytes - after.size_bytes), after))
         return min(options, key=lambda option: (option[0], option[1].mask))[1]
-
-    def _smaller(self, bit: int, pool: Mask) -> list[int]:
-        """Smaller candidates that begin with the same key, the largest of them first."""
-        states, mine = self._states, self._states.prices.candidate(bit)
-        found = [
-            other
-            for other in positions(pool)
-            if states.burden(other).size_bytes < states.burden(bit).size_bytes
-            and states.table(other) == states.table(bit)
-            and states.prices.candidate(other).keys[0].text == mine.keys[0].text
-        ]
-        return sorted(found, key=lambda other: (-states.burden(other).size_bytes, other))
 
     # -- exchanging -------------------------------------------------------------------------------------------------
 
     def _exchange(self, state: State) -> State:
+        """Others in the place of some, or of a part of one, as long as that is better."""
+        while True:
+            after = self._narrowed(self._traded(state))
+            if after.mask == state.mask or self._is_late():
+                return after
+            state = after
+
+    def _traded(self, state: State) -> State:
         """One or two indexes out, others in, as long as that is better."""
         while not self._is_late():
             before = state
@@ -205,7 +206,7 @@ class Search:
         """Others in the place of these, if some are better: the first that are."""
         if self._is_late():
             return state
-        enough = state.total * 1e-5
+        enough = state.total * _ENOUGH
         base = self._states.step(state, remove=removed) if removed else state
         for guessed, add in self._promising(base, self._pool & ~removed, by_size=False):
             if guessed > state.total - enough or self._is_late():
@@ -213,6 +214,24 @@ class Search:
             after = self._filled(self._states.step(base, add=add))
             if after.total < state.total - enough:
                 return after
+        return state
+
+    def _narrowed(self, state: State) -> State:
+        """For each index the smaller one of its kind that loses least for each byte, if the bytes are worth more.
+
+        The largest first. No trade finds these: what comes in is worth it only together with what then fits as well.
+        """
+        states = self._states
+        for bit in sorted(states.chosen(state.mask), key=lambda one: (-states.burden(one).size_bytes, one)):
+            if self._is_late() or not state.mask >> bit & 1:
+                continue
+            options = []
+            for other in smaller(states, bit, self._pool & ~state.mask)[:_NARROWER]:
+                after = states.step(state, add=1 << other, remove=1 << bit)
+                options.append(((after.total - state.total) / (state.size_bytes - after.size_bytes), after))
+            if options:
+                after = self._filled(min(options, key=lambda option: (option[0], option[1].mask))[1])
+                state = after if after.total < state.total * (1 - _ENOUGH) else state
         return state
 
     def _filled(self, state: State) -> State:
@@ -229,26 +248,14 @@ class Search:
         The planner is asked about all of these: no guess foresees what a column brings beside indexes with which no
         plan has been seen yet.
         """
-        enough = state.total * 1e-5
+        enough = state.total * _ENOUGH
         for bit in self._states.chosen(state.mask):
-            wider = [] if self._is_late() else self._wider(bit, self._pool & ~state.mask)
-            others = (self._states.step(state, add=1 << other, remove=1 << bit) for other in wider)
+            holders = [] if self._is_late() else wider(self._states, bit, self._pool & ~state.mask)
+            others = (self._states.step(state, add=1 << other, remove=1 << bit) for other in holders)
             best = min(filter(self._states.fits, others), key=lambda one: (one.total, one.mask), default=state)
             if best.total < state.total - enough:
                 state = best
         return state
-
-    def _wider(self, bit: int, pool: Mask) -> list[int]:
-        """Candidates that begin with the same key and hold all that this one holds."""
-        candidate = self._states.prices.candidate
-        mine = candidate(bit)
-        place = (mine.schema, mine.table, mine.method, mine.where, mine.keys[0].text)
-        return [
-            other
-            for other in positions(pool)
-            if (one := candidate(other)).holds >= mine.holds
-            and (one.schema, one.table, one.method, one.where, one.keys[0].text) == place
-        ]
 
     def _removals(self, state: State) -> list[Mask]:
         """None, each index, and pairs of those that are missed least."""
@@ -272,11 +279,12 @@ class Search:
         chosen, pool = self._states.chosen(state.mask), self._pool & ~state.mask
         for bit in chosen:
             yield self._states.step(state, remove=1 << bit)
-            for other in [] if self._is_late() else self._smaller(bit, pool)[: _BREADTHS[0]]:
+            for other in [] if self._is_late() else smaller(self._states, bit, pool)[: _BREADTHS[0]]:
                 yield self._states.step(state, add=1 << other, remove=1 << bit)
-        for bit, other in [] if self._is_late() else itertools.combinations(chosen, 2):
-            for wide in sorted({*self._wider(bit, pool)} & {*self._wider(other, pool)}):
-                merged = self._states.step(state, add=1 << wide, remove=1 << bit | 1 << other)
+        wide = {bit: set() if self._is_late() else {*wider(self._states, bit, pool)} for bit in chosen}
+        for bit, other in itertools.combinations(chosen, 2):
+            for both in sorted(wide[bit] & wide[other]):
+                merged = self._states.step(state, add=1 << both, remove=1 << bit | 1 << other)
                 if merged.size_bytes < state.size_bytes:
                     yield merged
 
