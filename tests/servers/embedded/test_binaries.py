@@ -19,6 +19,7 @@ import pytest
 import dbtune
 from dbtune.core.errors import Unsupported
 from dbtune.servers.embedded.accounts import USER_VARIABLE, server_account
+from dbtune.servers.embedded.binaries import PROGRAMS_VARIABLE, installed_postgres, postgres_version, wheel_postgres
 
 as_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="concerns root alone; an ordinary user's run shows the other half"
@@ -162,3 +163,33 @@ def test_the_account_can_be_named_and_must_be_unprivileged(monkeypatch: pytest.M
         monkeypatch.setenv(USER_VARIABLE, name)
         with pytest.raises(Unsupported, match=name):
             server_account()
+
+
+def test_programs_of_a_version_are_found_where_the_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = server_account()
+    wheel = wheel_postgres(account)
+    major = postgres_version(wheel).major
+    monkeypatch.setenv("PATH", os.defpath)
+    monkeypatch.setenv(PROGRAMS_VARIABLE, os.pathsep.join(["", "relative", "/nowhere", str(wheel)]))
+    assert installed_postgres(major, account) == wheel
+    assert installed_postgres(major + 50, account) is None, "of another version"
+
+
+def test_programs_that_do_not_run_or_tell_no_version_are_passed_over(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(base / "mute", "echo hello", "exit 0")
+    pretend(base / "ending", "echo 'postgres (PostgreSQL) 99.1'", "exit 3")
+    monkeypatch.setenv(PROGRAMS_VARIABLE, os.pathsep.join([str(base / "mute"), str(base / "ending")]))
+    assert installed_postgres(99, server_account()) is None
+    pretend(base / "good", "echo 'postgres (PostgreSQL) 99.1 (Debian 99.1-1)'", "exit 0")
+    monkeypatch.setenv(PROGRAMS_VARIABLE, os.pathsep.join([str(base / "ending"), str(base / "good")]))
+    assert installed_postgres(99, server_account()) == base / "good"
+
+
+def pretend(directory: Path, postgres: str, initdb: str) -> None:
+    """Programs that say and do just that."""
+    directory.mkdir(mode=0o755)
+    for name, text in (("postgres", postgres), ("initdb", initdb)):
+        (directory / name).write_text(f"#!/bin/sh\n{text}\n")
+        (directory / name).chmod(0o755)
