@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dbtune.advisor.analysis import analyse
@@ -62,3 +64,11 @@ def test_what_lies_in_the_order_of_writing_pays_next_to_nothing_in_brin(shop: So
     insert = {"insert into events (id, happened_at) values (1, now())": 100.0}
     coarse, fine = _costs(insert, shop_twin, shop, brin, IndexDefinition("public", "events", (key,)))
     assert 0 < coarse < fine / 3
+
+
+def test_before_16_brin_too_stands_in_the_way_of_updates(shop: Source, shop_twin: Twin) -> None:
+    brin = IndexDefinition("public", "orders", (IndexKey("priority"),), method="brin")
+    (now,) = _costs({BUSY: 100.0}, shop_twin, shop, brin)
+    (before,) = _costs({BUSY: 100.0}, shop_twin, replace(shop, version=150000), brin)
+    assert now == 0.0
+    assert before > 0.0

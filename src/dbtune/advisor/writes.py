@@ -28,6 +28,7 @@ by the planner's word as well, which takes pages in memory for dearer than they 
 """
 _GIN_BYTES = 12.0
 """Of a GIN index for each row, that take as long to enter as a row of a B-tree: measured with arrays and trigrams."""
+_SUMMARIZING_SINCE = 160000
 _COMPLETE = ("pg_stat_statements",)
 """Sources whose calls belong to the same time as the counters of tables."""
 
@@ -73,14 +74,14 @@ def write_costs(
             found.append(0.0)
             continue
         share = min((one.rows or 0.0) / max(table.live_rows, 1.0), 1.0) if one.definition.where is not None else 1.0
-        found.append(_each(one, settings) * written.entries(_columns(one.definition), share))
+        found.append(_each(one, settings) * written.entries(_columns(one.definition, source.version), share))
     return found
 
 
-def _columns(definition: IndexDefinition) -> frozenset[str]:
+def _columns(definition: IndexDefinition, version: int) -> frozenset[str]:
     """Everything that may be a column whose change PostgreSQL cannot keep from the index."""
-    if definition.method == "brin":
-        # It does not stand in the way of HOT updates (since PostgreSQL 16).
+    if definition.method == "brin" and version >= _SUMMARIZING_SINCE:
+        # It does not stand in the way of HOT updates.
         return frozenset()
     texts = (definition.where, *(key.expression for key in definition.keys))
     return frozenset(definition.columns).union(*(words_of(text) for text in texts if text is not None))
