@@ -15,12 +15,15 @@ from dbtune.servers.embedded.twin_gin import lexemes
 
 _SORTS_RANGES = 180000
 _SORTS_POINTS = 140000
+_SPLITS_SORTED = 150000
 _PLAIN = frozenset({
     "int2", "int4", "int8", "float4", "float8", "numeric", "oid", "money", "bool", "date", "time", "timetz",
     "timestamp", "timestamptz", "interval", "text", "varchar", "bpchar", "bytea", "uuid", "macaddr", "bit", "varbit",
 })  # fmt: skip
 _SORTED_FILL, _SORTED_SHAPES_FILL = 0.97, 0.70
 """Sorted tuples are split four pages at a time (since 15): evenly where they have an order, else not."""
+_PACKED_FILL = 0.90
+"""GIST_DEFAULT_FILLFACTOR: 14 packed them one page after the other."""
 _INSERTED_FILL, _INSERTED_IN_ORDER_FILL = 0.58, 0.48
 _OWN_FILL = {"trigrams": 0.60, "words": 0.80, "network": 0.70}
 """Those whose likeness decides where a page is split."""
@@ -35,6 +38,8 @@ def gist_fill(version: int, table: Table, keys: Sequence[IndexKey]) -> float:
     kinds = [_kind(column, key) for column, key in zip(columns, keys, strict=True)]
     since = {"plain": _SORTS_RANGES, "range": _SORTS_RANGES, "point": _SORTS_POINTS}
     if all(version >= since.get(kind, version + 1) for kind in kinds):
+        if version < _SPLITS_SORTED:
+            return _PACKED_FILL
         return _SORTED_FILL if set(kinds) == {"plain"} else _SORTED_SHAPES_FILL
     if kinds[0] in _OWN_FILL:
         return _OWN_FILL[kinds[0]]
