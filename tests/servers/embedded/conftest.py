@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-from psycopg import conninfo, sql
+from filled import filled
 
 from dbtune.core.identifiers import quote
 from dbtune.servers.embedded.twin import Twin, open_twin
@@ -67,16 +65,8 @@ SCHEMA = [
 @pytest.fixture(scope="session")
 def shop_dsn(postgres_dsn: str) -> Iterator[str]:
     """A database with rows, and statistics of them."""
-    name = f"dbtune_twin_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_dsn, autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-    dsn = conninfo.make_conninfo(postgres_dsn, dbname=name)
-    with psycopg.connect(dsn, autocommit=True) as session:
-        for statement in SCHEMA:
-            session.execute(statement.encode())
-    yield dsn
-    with psycopg.connect(postgres_dsn, autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+    with filled(postgres_dsn, SCHEMA) as dsn:
+        yield dsn
 
 
 @pytest.fixture(scope="session")
