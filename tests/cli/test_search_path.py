@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import redis
 from psycopg import conninfo, sql
-from traps import SPRUNG, plant
+from traps import plant, sprung
 
 # A person's SQL is read on the role's path, where traps lie as well: this names nothing of PostgreSQL's.
 FIRST = "select id from app.orders order by id limit 3"
@@ -66,12 +66,6 @@ def trapped(dbtune: Any, cache_url: str, postgres_server: Any) -> Iterator[Any]:
         finally:
             owner.execute(f"drop owned by {role} cascade".encode())
             owner.execute(f"drop role {role}".encode())
-
-
-def sprung(log: Path, start: int) -> list[str]:
-    with log.open("rb") as lines:
-        lines.seek(start)
-        return [line for line in lines.read().decode(errors="replace").splitlines() if SPRUNG in line]
 
 
 @pytest.mark.slow

@@ -96,3 +96,10 @@ def plant(superuser: psycopg.Connection[tuple[object, ...]], role: str) -> set[s
         " union select typname::text from pg_type where typnamespace = 'public'::regnamespace and typtype = 'd'"
     ).fetchall()
     return {str(name) for (name,) in found}
+
+
+def sprung(log: Path, start: int) -> list[str]:
+    """What the server's log says since it was `start` bytes long."""
+    with log.open("rb") as lines:
+        lines.seek(start)
+        return [line for line in lines.read().decode(errors="replace").splitlines() if SPRUNG in line]

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from dbtune import __version__
 from dbtune.core.actions import Action, actions_adapter
+from dbtune.core.errors import Refused
 from dbtune.core.journal import JournalStep, Run, RunStatus, StepState
 from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.queries import fetch, statement
@@ -20,13 +21,18 @@ from dbtune.servers.postgres.session import Connection
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """What this role finds and may do. `system` is the cluster's identifier."""
+    """What this role finds and may do. `system` is the cluster's identifier.
+
+    `suspects` are what could run somebody else's code with this role's rights, in words; `repairs` end that.
+    """
 
     present: bool
     readable: bool | None
     writable: bool
     creatable: bool
     system: str
+    suspects: list[str]
+    repairs: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +73,26 @@ class _Fingerprint:
 
 
 def journal_state(session: Connection) -> JournalState:
-    return fetch(session, "journal_state", JournalState)[0]
+    """Asked of the catalogs alone, before anything of the journal is read or written.
+
+    Raises Refused where a role whom this one must not serve made the journal, or has attached something to it.
+    """
+    state = fetch(session, "journal_state", JournalState)[0]
+    if state.suspects:
+        raise Refused(
+            "the journal is not touched, since others could run code there with the rights of this role:"
+            f" {'; '.join(state.suspects)}",
+            hint=f"look at what is there, and what its `undo` would do; then, as a superuser, begin anew:"
+            f" drop schema dbtune cascade; or keep it: {'; '.join(state.repairs)};",
+        )
+    return state
 
 
 def make_tables(session: Connection) -> None:
-    """Creates what is missing; harmless when nothing is."""
+    """Creates what is missing; harmless when nothing is. Raises Refused where others were quicker."""
     with translated("making the journal in schema dbtune"):
         session.execute(statement("journal_schema", session.info.server_version).encode())
+    journal_state(session)
 
 
 class TableJournal:
