@@ -275,8 +275,17 @@ def test_what_a_partition_s_own_index_does_for_the_whole_table_is_seen() -> None
         owner.execute("create table days_1 partition of days for values from (0) to (100000)")
         owner.execute("insert into days select n, n % 5000 from generate_series(1, 90000) n")
         owner.execute("create index used on days_1 (kind); create index idle on days_1 (day)")
-        owner.execute("vacuum analyze days")
+        owner.execute("create table hours (hour int, kind int) partition by range (hour)")
+        owner.execute("create table hours_1 partition of hours for values from (0) to (100000)")
+        owner.execute("insert into hours select n, n % 5000 from generate_series(1, 90000) n")
+        owner.execute("create index more on hours (kind, hour); create index less on hours (kind)")
+        owner.execute("vacuum analyze")
+        (less_bytes,) = owner.execute("select pg_relation_size('hours_1_kind_idx')").fetchone() or (0,)
         source = replace(read_source(session), statistics_since="2020-01-01T00:00:00+00:00")
     with open_twin(source) as twin:
-        drops = _asked({"select * from days where kind = 7": 1.0}, twin, source, Limits(budget_bytes=8192)).drops
-    assert [(one.table, one.name) for one in drops] == [("days_1", "idle")]
+        asked = {"select * from days where kind = 7": 1.0, "select * from hours where kind = 7": 1.0}
+        drops = {one.table: one for one in _asked(asked, twin, source, Limits(budget_bytes=8192)).drops}
+    assert {table: one.name for table, one in drops.items()} == {"days_1": "idle", "hours": "less"}
+    # PostgreSQL refuses to drop a partitioned index concurrently; all its parts go with it.
+    assert drops["hours"].ddl == 'drop index "public"."less"'
+    assert drops["hours"].size_bytes == less_bytes > 0

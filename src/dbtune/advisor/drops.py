@@ -56,7 +56,7 @@ def find_drops(states: States, state: State, present: Present) -> tuple[tuple[Dr
             continue
         state = after
         left.remove(index)
-        drops.append(_drop(index, reason))
+        drops.append(_drop(index, reason, present.source))
     return tuple(drops), state
 
 
@@ -68,12 +68,15 @@ def _is_unnoticed(before: State, after: State) -> bool:
     )
 
 
-def _drop(index: ExistingIndex, reason: _Reason) -> Drop:
+def _drop(index: ExistingIndex, reason: _Reason, source: Source) -> Drop:
+    """PostgreSQL drops a partitioned index, its parts with it, only under a lock."""
+    table = source.by_name.get((index.schema, index.table))
+    how = "drop index" if table is not None and table.kind == "p" else "drop index concurrently"
     return Drop(
         index.schema,
         index.name,
         index.table,
-        f"drop index concurrently {quote(index.schema, index.name)}",
+        f"{how} {quote(index.schema, index.name)}",
         index.size_bytes,
         reason.text,
         "simulated" if reason.is_proven else "heuristic",

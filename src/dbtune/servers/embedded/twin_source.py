@@ -34,10 +34,19 @@ def table_facts(source: Source) -> tuple[TableFacts, ...]:
 
 
 def existing_indexes(source: Source) -> tuple[ExistingIndex, ...]:
-    return tuple(_existing(index) for index in source.indexes if index.is_valid)
+    parts: dict[tuple[str, str], list[Index]] = {}
+    for index in source.indexes:
+        if index.parent is not None:
+            parts.setdefault(index.parent, []).append(index)
+
+    def pages(index: Index) -> int:
+        """A partitioned index has none of its own: those of its parts, which go with it."""
+        return index.pages + sum(map(pages, parts.get((index.schema, index.name), ())))
+
+    return tuple(_existing(index, pages(index)) for index in source.indexes if index.is_valid)
 
 
-def _existing(index: Index) -> ExistingIndex:
+def _existing(index: Index, pages: int) -> ExistingIndex:
     reason = next(_reasons_to_keep(index), None)
     return ExistingIndex(
         schema=index.schema,
@@ -46,7 +55,7 @@ def _existing(index: Index) -> ExistingIndex:
         ddl=index.definition,
         method=index.method,
         columns=tuple(key.column for key in index.keys),
-        size_bytes=index.pages * BLOCK_BYTES,
+        size_bytes=pages * BLOCK_BYTES,
         is_unique=index.is_unique,
         is_droppable=reason is None,
         kept_because=reason,
