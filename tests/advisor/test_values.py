@@ -54,6 +54,16 @@ def test_where_the_planner_can_only_guess_the_limit_may_not_be_reached(shop: Sou
     assert shop_twin.costs([found["rare"]], active=[gin, by_price])[0].candidates == {gin}
 
 
+@pytest.mark.parametrize(
+    ("rows", "unfilled"), [(20, {"rare"}), (19.5, {"median", "rare"}), (2.5, {"common", "median", "rare"})]
+)
+def test_a_broken_number_of_rows_tells_that_a_search_box_did_not_fill_its_page(
+    rows: float, unfilled: set[str], shop: Source, shop_twin: Twin
+) -> None:
+    found = _texts("select * from customers where city ilike $1 limit $2", shop, shop_twin, rows)
+    assert {label for label, text in found.items() if text.endswith("limit null")} == unfilled
+
+
 def test_the_beginning_of_a_pattern_is_tried(shop: Source, shop_twin: Twin) -> None:
     found = _texts("select * from customers where city like $1", shop, shop_twin)
     assert found["median"].endswith("%'")

@@ -30,8 +30,11 @@ DEFAULT_LIMIT = 10
 MOST_LIMIT = 1000
 _LISTED = 3
 _LOWER, _UPPER = (">", ">="), ("<", "<=")
-_GUESSED = ("@@", "@@@", "@>", "<@", "&&", "?", "?|", "?&", "%", "<%", "%>", "<<%", "%>>")
-"""Operators of which the planner can only guess how many rows they find, as long as it does not know the value."""
+_GUESSED = ("@@", "@@@", "@>", "<@", "&&", "?", "?|", "?&", "%", "<%", "%>", "<<%", "%>>", *PATTERNS)
+"""Operators of which the planner can only guess how many rows they find, as long as it does not know the value.
+
+A pattern as well: what we put together from a typical value tells little of what people type into a search box.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def with_typical_values(statement: Statement, accesses: Iterable[Access], source
 
 
 def _variants(variant: Variant, rows: float | None, uses: Mapping[int, _Use], *, is_guess: bool) -> Iterator[Variant]:
-    """With `is_guess` a rare value is one that finds too few rows for the LIMIT: then all of them must be found."""
+    """With `is_guess` some values find too few rows for the LIMIT: then all of them must be found."""
     limits, offsets = limit_parameters(variant.sql)
     page = DEFAULT_LIMIT if not rows else max(1, min(round(rows), MOST_LIMIT))
     fixed = dict.fromkeys(limits, str(page)) | dict.fromkeys(offsets, "0")
@@ -77,11 +80,22 @@ def _variants(variant: Variant, rows: float | None, uses: Mapping[int, _Use], *,
             yield Variant(generic, variant.share / 2, "any value")
             yield Variant(with_values(variant.sql, endless), variant.share / 2, "rare")
         return
+    unfilled = _unfilled(rows)
     part = variant.share / (len(LEVELS) + 1)
     yield Variant(generic, part, "any value")
     for level in LEVELS:
         values = {number: literal for number, use in uses.items() if (literal := _value(use, level)) is not None}
-        yield Variant(with_values(variant.sql, values | (endless if level == "rare" else fixed)), part, level)
+        yield Variant(with_values(variant.sql, values | (endless if level in unfilled else fixed)), part, level)
+
+
+def _unfilled(rows: float | None) -> tuple[Level, ...]:
+    """For which values a call returns fewer rows than its LIMIT; `rows` is what calls returned on average.
+
+    A broken average proves that some did, and one of less than half a usual page that most did.
+    """
+    if rows is None or rows == round(rows):
+        return ("rare",)
+    return LEVELS if rows < DEFAULT_LIMIT / 2 else ("median", "rare")
 
 
 def _is_telling(use: _Use) -> bool:
