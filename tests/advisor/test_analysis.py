@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dbtune.advisor.analysis import analyse
@@ -67,8 +69,6 @@ def test_nothing_that_is_there_already_is_proposed(shop: Source, shop_twin: Twin
 
 
 def test_a_missing_extension_is_told(shop: Source, shop_twin: Twin) -> None:
-    from dataclasses import replace
-
     bare = replace(shop, extensions=())
     workload = gather([Observed("select * from products where title like '%abcdef%'", "file")])
     analysis = analyse(workload, shop_twin, bare).each[0]
@@ -131,3 +131,28 @@ def test_a_contradiction_is_told_from_a_statement_without_tables(shop: Source, s
     reasons = {one.query: one.reason for one in analyses.workload.not_examined}
     assert "contradict" in reasons[texts[0]]
     assert "no table" in reasons[texts[1]]
+
+
+def test_keys_held_equal_begin_as_an_index_that_is_there(shop: Source, shop_twin: Twin) -> None:
+    sql = "select * from existing where b = 3 and c = 4"
+
+    def first(source: Source) -> tuple[str, ...]:
+        return analyse(gather([Observed(sql, "file")]), shop_twin, source).each[0].proposals.definitions[0].columns
+
+    assert first(shop) == ("b", "c")
+    there = next(one for one in shop.indexes if one.name == "existing_a")
+    on_c = replace(there, keys=(replace(there.keys[0], column="c"),))
+    assert first(replace(shop, indexes=(on_c, *(one for one in shop.indexes if one is not there)))) == ("c", "b")
+
+
+def test_a_constant_that_the_counters_have_taken_out_of_an_expression_is_asked_for(
+    shop: Source, shop_twin: Twin
+) -> None:
+    def notes(sql: str) -> tuple[str, ...]:
+        return analyse(gather([Observed(sql, "pg_stat_statements")]), shop_twin, shop).each[0].proposals.notes
+
+    (note,) = notes("select id from customers where settings->>$1 = $2")
+    assert "settings ->> $1" in note
+    assert "--queries" in note
+    assert not notes("select id from customers where settings->>$1 = $2 and email = $3")
+    assert not notes("select id from customers where settings->>'theme' = $1")

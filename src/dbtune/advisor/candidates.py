@@ -13,7 +13,7 @@ from dbtune.advisor.access import Access, Condition
 from dbtune.advisor.covering import with_include
 from dbtune.advisor.existing import is_there
 from dbtune.advisor.index import IndexDefinition
-from dbtune.advisor.keys import EQUAL, LISTED, lacks_trigrams
+from dbtune.advisor.keys import EQUAL, LISTED, PATTERNS, RANGES, key_of, lacks_trigrams
 from dbtune.advisor.partial import partial_indexes
 from dbtune.advisor.sequences import equal_keys, key_sequences, range_keys
 from dbtune.advisor.source import Source, Table
@@ -144,3 +144,15 @@ def _notes(access: Access, source: Source, table: Table) -> Iterator[str]:
                 f"{table.schema}.{table.name}: a pattern within {condition.key.text} could use a trigram index, "
                 "which needs `create extension pg_trgm`"
             )
+    if not any(one.operator in EQUAL and key_of(one.key) is not None for one in access.conditions):
+        for key in dict.fromkeys(one.key.text for one in access.conditions if _hides_constant(one)):
+            yield (
+                f"{table.schema}.{table.name}: an index on {key} may help, but the constant in it is not known, as"
+                " pg_stat_statements keeps none: ask with the statement as it is written (--queries, --log)"
+            )
+
+
+def _hides_constant(condition: Condition) -> bool:
+    """Whether the key would be an expression for an index if the statement were as its author wrote it."""
+    key = condition.key
+    return "$" in key.text and key_of(key) is None and condition.operator in (*EQUAL, *LISTED, *RANGES, *PATTERNS)

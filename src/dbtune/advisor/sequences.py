@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dbtune.advisor.access import Access, Condition, Expression, OrderKey
 from dbtune.advisor.index import IndexKey
 from dbtune.advisor.keys import EQUAL, LISTED, PATTERNS, RANGES, column_of, key_of, prefix_key
-from dbtune.advisor.source import Source, Table
+from dbtune.advisor.source import Index, Source, Table
 
 MOST_KEYS = 6
 MOST_RANGES = 4
@@ -28,7 +28,10 @@ class KeySequence:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
+    """`led` are the keys held equal in the order in which an index that is there begins, if one does."""
+
     equal: tuple[Condition, ...]
+    led: tuple[IndexKey, ...]
     listed: tuple[Condition, ...]
     ranges: tuple[tuple[IndexKey, ...], ...]
     joined: tuple[tuple[Condition, ...], ...]
@@ -101,10 +104,32 @@ def _parts(conditions: Sequence[Condition], source: Source, table: Table) -> _Pa
             joined.setdefault(one.joins, []).append(one)
     return _Parts(
         equal,
+        _led_by_existing(equal_keys(equal, table), source, table),
         tuple(one for one in conditions if one.operator in LISTED and not one.joins),
         range_keys(conditions, source, table),
         tuple(tuple(group) for group in joined.values()),
     )
+
+
+def _led_by_existing(equal: tuple[IndexKey, ...], source: Source, table: Table) -> tuple[IndexKey, ...]:
+    """In which order these keys stand matters little, and an index that begins as an existing one takes its place."""
+    names = {key.column for key in equal}
+    heads = [
+        [row.column for row in index.keys]
+        for index in source.indexes_of(table)
+        if _may_be_extended(index) and names.issuperset(row.column for row in index.keys)
+    ]
+    head = max(heads, key=len, default=[])
+    return tuple(sorted(equal, key=lambda key: head.index(key.column) if key.column in head else len(head)))
+
+
+def _may_be_extended(index: Index) -> bool:
+    is_plain = all(
+        row.column is not None and row.option == 0 and row.opclass_is_default and not row.collation_is_own
+        for row in index.keys
+    )
+    whole = index.method == "btree" and index.predicate is None and index.is_valid
+    return is_plain and whole and not index.is_unique and index.parent is None
 
 
 def _all(access: Access, parts: _Parts, table: Table, fixed: frozenset[str]) -> Iterator[KeySequence]:
@@ -126,7 +151,7 @@ def _all(access: Access, parts: _Parts, table: Table, fixed: frozenset[str]) -> 
 
 def _bounds(parts: _Parts, table: Table) -> Iterator[tuple[tuple[IndexKey, ...], str]]:
     """What may be held equal at once: constants, and the columns that join one other table, or all."""
-    equal = equal_keys(parts.equal, table)
+    equal = parts.led
     yield equal, "equality" if equal else ""
     for group in parts.joined:
         joined = equal_keys(group, table)
