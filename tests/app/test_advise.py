@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 import yaml
+from filled import copied, filled
 
 from dbtune.advisor.advice import Advice
 from dbtune.advisor.narrowing import only_named
@@ -39,24 +41,33 @@ vacuum analyze
 LOOK_UP = 'select * from "Or""ders" where "cust{{omer" = 42'
 
 
+@pytest.fixture(scope="module")
+def orders(postgres_dsn: str) -> Iterator[str]:
+    """For all tests that only read it."""
+    with filled(postgres_dsn, SCHEMA.split(";")) as dsn:
+        yield dsn
+
+
 @pytest.fixture
-def orders(database: str) -> str:
-    with psycopg.connect(database, autocommit=True) as owner:
-        for statement in SCHEMA.split(";"):
-            owner.execute(statement.encode())
-    return database
+def own_orders(orders: str, postgres_dsn: str) -> Iterator[str]:
+    """For a test that changes it. What it has been through, how many rows were written say, is not copied."""
+    with copied(postgres_dsn, orders) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def look_up(orders: str) -> Advice:
+    """On one statement, with its plans."""
+    return _ask(orders, sql=LOOK_UP, why="1")
 
 
 def _ask(dsn: str | None, **wish: object) -> Advice:
     return advise(OpenTargets(dsn, None), Wish(**wish))  # type: ignore[arg-type]
 
 
-def test_the_workload_of_a_live_database_is_advised_on(orders: str) -> None:
-    with psycopg.connect(orders, autocommit=True) as session:
-        for number in range(20):
-            session.execute('select * from "Or""ders" where "cust{{omer" = %s', (number,))
-        session.execute("select * from events, (select pg_sleep(0)) x where kind like %s", ("%k1",))
-    found = _ask(orders)
+def test_the_workload_of_a_live_database_is_advised_on(postgres_dsn: str) -> None:
+    with filled(postgres_dsn, SCHEMA.split(";")) as dsn:
+        found = _workload(dsn)
     assert [one.definition.keys[0].column for one in found.recommendations] == ["cust{{omer"]
     served = found.recommendations[0].queries[0]
     assert served.queryid is not None
@@ -66,6 +77,14 @@ def test_the_workload_of_a_live_database_is_advised_on(orders: str) -> None:
     assert found.drops[0].replaced_by == "twice_a"
 
 
+def _workload(dsn: str) -> Advice:
+    with psycopg.connect(dsn, autocommit=True) as session:
+        for number in range(20):
+            session.execute('select * from "Or""ders" where "cust{{omer" = %s', (number,))
+        session.execute("select * from events, (select pg_sleep(0)) x where kind like %s", ("%k1",))
+    return _ask(dsn)
+
+
 def test_a_window_counts_only_what_is_called_meanwhile(orders: str) -> None:
     with psycopg.connect(orders, autocommit=True) as session:
         session.execute("select * from events where kind like %s", ("%k1",))
@@ -73,7 +92,7 @@ def test_a_window_counts_only_what_is_called_meanwhile(orders: str) -> None:
 
     def call() -> None:
         with psycopg.connect(orders, autocommit=True) as session:
-            while not ended.is_set():
+            while not ended.wait(0.005):
                 session.execute(LOOK_UP)
 
     with ThreadPoolExecutor(1) as pool:
@@ -88,28 +107,27 @@ def test_a_window_counts_only_what_is_called_meanwhile(orders: str) -> None:
     assert found.recommendations[0].queries[0].calls > 1
 
 
-def test_only_what_the_workload_names_is_read_and_what_refers_to_it(orders: str) -> None:
-    with psycopg.connect(orders, autocommit=True) as owner:
+def test_only_what_the_workload_names_is_read_and_what_refers_to_it(own_orders: str) -> None:
+    with psycopg.connect(own_orders, autocommit=True) as owner:
         owner.execute("create table kinds (id int primary key, event bigint references events)")
         owner.execute("insert into kinds select i, i from generate_series(1, 20000) i")
         owner.execute("create table secret (id int)")
         owner.execute("vacuum analyze kinds, secret")
-    with connect(orders) as session:
+    with connect(own_orders) as session:
         keep = lambda source: only_named(source, ["delete from events where id = 7"])  # noqa: E731
         source = read_source(session, statements=False, keep=keep)
     assert {table.name for table in source.tables} == {"events", "kinds"}
     assert all(column.statistics for table in source.tables for column in table.columns)
-    found = _ask(orders, sql="delete from events where id = 7")
+    found = _ask(own_orders, sql="delete from events where id = 7")
     assert [one.definition.columns for one in found.recommendations] == [("event",)]
 
 
-def test_a_dump_is_advised_on_without_a_connection(orders: str, tmp_path: Path) -> None:
+def test_a_dump_is_advised_on_without_a_connection(orders: str, look_up: Advice, tmp_path: Path) -> None:
     place = tmp_path / "app.twin"
     twin.dump(orders, place, twin.Wish(statements=False))
-    live = _ask(orders, sql=LOOK_UP)
     offline = _ask(None, sql=LOOK_UP, dump=place)
-    assert [one.definition for one in offline.recommendations] == [one.definition for one in live.recommendations]
-    assert offline.cost_after == live.cost_after
+    assert [one.definition for one in offline.recommendations] == [one.definition for one in look_up.recommendations]
+    assert offline.cost_after == look_up.cost_after
     assert offline.target == str(place)
 
 
@@ -140,11 +158,11 @@ def test_a_table_never_analyzed_is_named(database: str) -> None:
     assert any("never analyzed" in note and "fresh" in note for note in found.notes)
 
 
-def test_why_shows_the_plans_and_an_unknown_name_is_misuse(orders: str) -> None:
-    found = _ask(orders, sql=LOOK_UP, why="1")
-    assert [one.index for one in found.explanations] == [found.recommendations[0].name]
-    assert found.recommendations[0].name in str(found.explanations[0].after.document)
-    assert (found.explanations[0].before.root.total_cost or 0) > (found.explanations[0].after.root.total_cost or 0)
+def test_why_shows_the_plans_and_an_unknown_name_is_misuse(orders: str, look_up: Advice) -> None:
+    (one,) = look_up.explanations
+    assert one.index == look_up.recommendations[0].name
+    assert one.index in str(one.after.document)
+    assert (one.before.root.total_cost or 0) > (one.after.root.total_cost or 0)
     with pytest.raises(Misused, match="no advised index is called nonsense"):
         _ask(orders, sql=LOOK_UP, why="nonsense")
 
@@ -202,9 +220,9 @@ def test_a_budget_of_nothing_to_speak_of_gets_no_index(orders: str) -> None:
     assert not _ask(orders, sql=LOOK_UP, limits=Limits(budget_bytes=8192)).recommendations
 
 
-def test_asking_for_advice_makes_no_index_seem_used(orders: str) -> None:
+def test_asking_for_advice_makes_no_index_seem_used(own_orders: str) -> None:
     for _ in range(2):
-        _ask(orders, sql='select count(*) from "Or""ders" where placed > \'2030-01-01\'')
-    with psycopg.connect(orders) as session:
+        _ask(own_orders, sql='select count(*) from "Or""ders" where placed > \'2030-01-01\'')
+    with psycopg.connect(own_orders) as session:
         scans = session.execute("select idx_scan from pg_stat_user_indexes where indexrelname like 'twice%'").fetchall()
     assert scans == [(0,), (0,)]

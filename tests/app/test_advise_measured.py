@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from filled import copied, filled
 
 from dbtune.advisor.advice import Advice, Drop, Recommendation, Served
 from dbtune.advisor.index import IndexDefinition, IndexKey
@@ -34,12 +35,18 @@ NEWEST_RARE = "select * from jobs where kind || '' = 'rare' order by made limit 
 MINE = "select count(*) from jobs where kind = 'rare' and made > 149000"
 
 
+@pytest.fixture(scope="module")
+def jobs(postgres_dsn: str) -> Iterator[str]:
+    """For all tests that leave it as they found it, as measuring does."""
+    with filled(postgres_dsn, SCHEMA.split(";")) as dsn:
+        yield dsn
+
+
 @pytest.fixture
-def jobs(database: str) -> str:
-    with psycopg.connect(database, autocommit=True) as owner:
-        for statement in SCHEMA.split(";"):
-            owner.execute(statement.encode())
-    return database
+def own_jobs(jobs: str, postgres_dsn: str) -> Iterator[str]:
+    """For a test that changes the table."""
+    with copied(postgres_dsn, jobs) as dsn:
+        yield dsn
 
 
 def _index(*columns: str, expression: str | None = None) -> IndexDefinition:
@@ -90,18 +97,18 @@ def test_what_slows_a_statement_is_left_out_and_what_helps_stays(jobs: str) -> N
     assert _indexes(jobs) == before
 
 
-def test_an_index_on_a_partitioned_table_is_known_by_its_parts(jobs: str) -> None:
-    with psycopg.connect(jobs, autocommit=True) as owner:
+def test_an_index_on_a_partitioned_table_is_known_by_its_parts(own_jobs: str) -> None:
+    with psycopg.connect(own_jobs, autocommit=True) as owner:
         owner.execute("alter table jobs drop constraint jobs_pkey")
         owner.execute("alter table jobs rename to jobs_1")
         owner.execute("create table jobs (like jobs_1) partition by range (id)")
         owner.execute("alter table jobs attach partition jobs_1 for values from (0) to (1000000)")
-    before = _indexes(jobs)
-    found = _measured(jobs, _advice({_index("owner"): LOOK_UP, _index("pad"): LOOK_UP}), LOOK_UP)
+    before = _indexes(own_jobs)
+    found = _measured(own_jobs, _advice({_index("owner"): LOOK_UP, _index("pad"): LOOK_UP}), LOOK_UP)
     assert [one.definition for one in found.recommendations] == [_index("owner")]
     assert [one.definition for one in found.rejected] == [_index("pad")]
-    assert found.size_bytes == _size_bytes(jobs, "create index on jobs_1 (owner)", "jobs_1_owner_idx")
-    assert _indexes(jobs) == before
+    assert found.size_bytes == _size_bytes(own_jobs, "create index on jobs_1 (owner)", "jobs_1_owner_idx")
+    assert _indexes(own_jobs) == before
 
 
 def test_what_is_slow_without_its_index_is_cut_and_the_answer_says_so(
@@ -201,14 +208,14 @@ def test_what_no_plan_used_comes_back_once_what_was_in_its_way_is_gone(
 
 
 def test_a_covering_index_that_harms_loses_the_columns_by_which_it_does(
-    jobs: str, monkeypatch: pytest.MonkeyPatch
+    own_jobs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = replace(_index("made"), include=("kind", "owner"))
     harmed = "select count(kind), sum(owner) from jobs where made > 30000 and owner % 7 = 3"
     served = "select made from jobs where made between 100 and 120"
-    with psycopg.connect(jobs, autocommit=True) as session:
+    with psycopg.connect(own_jobs, autocommit=True) as session:
         session.execute("alter table jobs set (parallel_workers = 0)")
-    before = _indexes(jobs)
+    before = _indexes(own_jobs)
 
     def seconds(text: str, used: frozenset[str]) -> float:
         if text == harmed:
@@ -216,9 +223,9 @@ def test_a_covering_index_that_harms_loses_the_columns_by_which_it_does(
         return 0.01 if used & {whole.name, _index("made").name} else 1.0
 
     _takes(seconds, monkeypatch)
-    found = _measured(jobs, _advice({whole: served}), harmed, served)
+    found = _measured(own_jobs, _advice({whole: served}), harmed, served)
     assert [one.definition for one in found.recommendations] == [_index("made")]
     (gone,) = found.rejected
     assert gone.definition == whole
     assert _index("made").name in gone.reason
-    assert _indexes(jobs) == before
+    assert _indexes(own_jobs) == before

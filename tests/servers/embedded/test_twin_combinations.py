@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from filled import filled
 
 from dbtune.advisor.source import Source
 from dbtune.core.identifiers import quote
-from dbtune.servers.embedded.twin import open_twin
+from dbtune.servers.embedded.twin import Twin, open_twin
 from dbtune.servers.embedded.twin_combinations import Dimension, checked
 from dbtune.servers.postgres.dump import read_source
 from dbtune.servers.postgres.session import connect
@@ -28,50 +29,72 @@ STATEMENTS = (
 )
 
 
-@pytest.fixture
-def cars(database: str) -> Source:
+SCHEMA = [
+    "create table cars (gone int, make text, model text, year int, price numeric)",
+    """insert into cars select 1, 'm' || i % 10, 'm' || i % 10 || '-' || i % 30, 2000 + i % 10, i % 10 + 0.5
+        from generate_series(1, 3000) i""",
+    "alter table cars drop column gone",
+    "create statistics alike (ndistinct, dependencies, mcv) on make, model, year, price from cars",
+    "analyze cars",
+]
+DAMAGED = [
+    ({"common_hex": "zz"}, "hex"),
+    ({"common_hex": "00" * 40}, "list of combinations"),
+    ({"distinct": json.dumps({"2, 999": 5})}, "no column 999"),
+    ({"distinct": json.dumps({"2": 5})}, "statistics of 1 columns"),
+    ({"dependencies": json.dumps({"-30000 => 2": 1})}, "no column -30000"),
+    ({"dependencies": "[1]"}, "no object of numbers"),
+]
+
+
+@pytest.fixture(scope="module")
+def cars_dsn(postgres_dsn: str) -> Iterator[str]:
     """Columns that follow from each other: without extended statistics every estimate here is far off."""
-    with psycopg.connect(database, autocommit=True) as session:
-        session.execute("create table cars (gone int, make text, model text, year int, price numeric)")
-        session.execute(
-            "insert into cars select 1, 'm' || i % 10, 'm' || i % 10 || '-' || i % 30, 2000 + i % 10, i % 10 + 0.5"
-            " from generate_series(1, 3000) i"
-        )
-        session.execute("alter table cars drop column gone")
-        session.execute("create statistics alike (ndistinct, dependencies, mcv) on make, model, year, price from cars")
-        session.execute("analyze cars")
-    with connect(database) as connection:
+    with filled(postgres_dsn, SCHEMA) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def cars(cars_dsn: str) -> Source:
+    with connect(cars_dsn) as connection:
         return read_source(connection, statements=False)
 
 
-def test_columns_that_follow_from_each_other_are_estimated_as_on_the_server(cars: Source, database: str) -> None:
-    with open_twin(cars) as twin, psycopg.connect(database) as server:
+@pytest.fixture(scope="module")
+def damaged_twin(cars: Source) -> Iterator[Twin]:
+    """With one that is whole after all that are not."""
+    (one,) = cars.extended
+    changed = [
+        replace(one, name=name, definition=one.definition.replace("alike", name), **changes)  # type: ignore[arg-type]
+        for name, (changes, _) in ((f"damaged_{number}", case) for number, case in enumerate(DAMAGED))
+    ]
+    with open_twin(replace(cars, extended=(*changed, one))) as twin:
+        yield twin
+
+
+def test_columns_that_follow_from_each_other_are_estimated_as_on_the_server(cars: Source, cars_dsn: str) -> None:
+    with open_twin(cars) as twin:
         assert not twin.not_examined
+        assert_estimated_as_on_the_server(twin, cars_dsn)
+
+
+def assert_estimated_as_on_the_server(twin: Twin, dsn: str) -> None:
+    with psycopg.connect(dsn) as server:
         for text in STATEMENTS:
             (row,) = server.execute(f"explain (format json) {text}".encode()).fetchall()
             assert twin.plan(text).root.planned_rows == row[0][0]["Plan"]["Plan Rows"], text
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"common_hex": "zz"}, "hex"),
-        ({"common_hex": "00" * 40}, "list of combinations"),
-        ({"distinct": json.dumps({"2, 999": 5})}, "no column 999"),
-        ({"distinct": json.dumps({"2": 5})}, "statistics of 1 columns"),
-        ({"dependencies": json.dumps({"-30000 => 2": 1})}, "no column -30000"),
-        ({"dependencies": "[1]"}, "no object of numbers"),
-    ],
-)
-def test_what_is_no_statistics_is_said_and_the_rest_is_there(
-    cars: Source, changes: dict[str, str], reason: str
-) -> None:
-    (one,) = cars.extended
-    with open_twin(replace(cars, extended=(replace(one, **changes),))) as twin:  # type: ignore[arg-type]
-        (gap,) = twin.not_examined
-        assert twin.costs(STATEMENTS[:1])[0].total is not None
-    assert quote(one.schema, one.name) in gap.check
+@pytest.mark.parametrize(("number", "reason"), list(enumerate(reason for _, reason in DAMAGED)))
+def test_what_is_no_statistics_is_said(number: int, reason: str, damaged_twin: Twin) -> None:
+    (gap,) = [one for one in damaged_twin.not_examined if f"damaged_{number}" in one.check]
+    assert quote("public", f"damaged_{number}") in gap.check
     assert reason in gap.reason
+
+
+def test_what_is_no_statistics_spoils_no_other(damaged_twin: Twin, cars_dsn: str) -> None:
+    assert len(damaged_twin.not_examined) == len(DAMAGED)
+    assert_estimated_as_on_the_server(damaged_twin, cars_dsn)
 
 
 def combinations() -> bytes:

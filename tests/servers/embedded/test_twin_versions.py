@@ -11,12 +11,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from filled import filled
 
 from dbtune.advisor.source import Source
 from dbtune.core.identifiers import quote
 from dbtune.servers.embedded.accounts import server_account
 from dbtune.servers.embedded.binaries import PROGRAMS_VARIABLE, postgres_version, wheel_postgres
-from dbtune.servers.embedded.twin import open_twin
+from dbtune.servers.embedded.twin import Twin, open_twin
 from dbtune.servers.embedded.twin_memory import evict, prepare_memory
 from dbtune.servers.embedded.twin_server import open_admin, twin_server
 from dbtune.servers.embedded.twin_sessions import OWNER
@@ -47,14 +48,23 @@ KINDS = [
 ]
 
 
-@pytest.fixture
-def kinds(database: str) -> Source:
+@pytest.fixture(scope="module")
+def kinds_dsn(postgres_dsn: str) -> Iterator[str]:
     """A column of nearly every kind of type that has statistics."""
-    with psycopg.connect(database, autocommit=True) as session:
-        for statement in KINDS:
-            session.execute(statement.encode())
-    with connect(database) as session:
+    with filled(postgres_dsn, KINDS) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def kinds(kinds_dsn: str) -> Source:
+    with connect(kinds_dsn) as session:
         return read_source(session, statements=False)
+
+
+@pytest.fixture(scope="module")
+def twin(kinds: Source) -> Iterator[Twin]:
+    with open_twin(kinds) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -78,19 +88,17 @@ def shown(session: psycopg.Connection[Any] | Connection) -> dict[tuple[str, str]
     return {(one["tablename"], one["attname"]): one for one in found}
 
 
-def test_the_twin_is_of_the_servers_own_version(kinds: Source) -> None:
-    with open_twin(kinds) as twin:
-        assert twin.planner_version == kinds.version // 10_000
-        (cost,) = twin.costs(["select * from kinds where id = $1 and name = $2 -- a comment"])
-        assert cost.total is not None
+def test_the_twin_is_of_the_servers_own_version(twin: Twin, kinds: Source) -> None:
+    assert twin.planner_version == kinds.version // 10_000
+    (cost,) = twin.costs(["select * from kinds where id = $1 and name = $2 -- a comment"])
+    assert cost.total is not None
 
 
-def test_statistics_of_every_kind_of_type_are_those_of_the_server(kinds: Source, database: str) -> None:
-    with psycopg.connect(database) as session:
+def test_statistics_of_every_kind_of_type_are_those_of_the_server(twin: Twin, kinds: Source, kinds_dsn: str) -> None:
+    with psycopg.connect(kinds_dsn) as session:
         theirs = shown(session)
-    with open_twin(kinds) as twin:
-        ours = shown(twin._sessions.admin)
-        gaps = {one.check: one.reason for one in twin.not_examined}
+    ours = shown(twin._sessions.admin)
+    gaps = {one.check: one.reason for one in twin.not_examined}
     pair = f"statistics of {quote('public', 'kinds', 'p')}"
     if kinds.version < 180000:
         # A superuser would read them, with the checks of what they are made of.
