@@ -136,6 +136,19 @@ def test_a_statement_with_marks_of_its_own_breaks_no_table() -> None:
     assert "<b>" not in RENDERERS["html"](advice(), Screen())
 
 
+def test_whoever_leaves_an_index_out_is_told_to_keep_what_it_replaces() -> None:
+    said = "it may be left out, and what it replaces must then stay"
+    assert said not in " ".join(RENDERERS["terminal"](advice(), Screen()).split())
+    replaced = replace(advice(), drops=(replace(advice().drops[0], replaced_by="products_tags_idx"),))
+    assert said in " ".join(RENDERERS["terminal"](replaced, Screen()).split())
+
+
+def test_a_worth_of_less_than_one_percent_never_looks_like_one() -> None:
+    first, second = advice().recommendations
+    found = replace(advice(), recommendations=(first, replace(second, benefit=99_970.0)))
+    assert "0.99 %" in RENDERERS["terminal"](found, Screen())
+
+
 def test_a_tree_keeps_to_its_lines() -> None:
     document = {"Node Type": "Seq Scan", "Relation Name": "x" * 90, "Schema": "public", "Total Cost": 9000.0}
     (plan,) = read_plans(json.dumps({"Plan": document}))

@@ -30,25 +30,29 @@ def named(why: str, recommendations: Sequence[Recommendation]) -> str:
 
 
 def explained(name: str, advice: Advice, analyses: Iterable[Analysis], twin: WhatIf) -> Iterator[Explanation]:
-    """The plans beside all other advised indexes and without what can go; none of an index that was left out."""
+    """The plans beside all other advised indexes and without what can go; none of an index that was left out.
+
+    What it takes the place of would still be there without it.
+    """
     wanted = next((one for one in advice.recommendations if one.name == name), None)
     if wanted is None:
         return
     chosen = [one.definition for one in advice.recommendations]
     rest = [one for one in chosen if one != wanted.definition]
     gone = [quote(one.schema, one.name) for one in advice.drops]
+    gone_without = [quote(one.schema, one.name) for one in advice.drops if one.replaced_by != name]
+    choices = ((rest, gone_without), (chosen, gone))
     variants = {one.statement.text: one.statement.variants for one in analyses}
     for served in wanted.queries[:MOST_EXPLAINED]:
         texts = [one.sql for one in variants[served.query]]
-        costs = (twin.costs(texts, active=active, dropped=gone) for active in (rest, chosen))
+        costs = (twin.costs(texts, active=active, dropped=dropped) for active, dropped in choices)
         gains = [
             (one.share * ((without.total or 0.0) - (now.total or 0.0)), one)
             for one, without, now in zip(variants[served.query], *costs, strict=True)
         ]
         text = _telling(gains).sql
-        yield Explanation(
-            name, text, twin.plan(text, active=rest, dropped=gone), twin.plan(text, active=chosen, dropped=gone)
-        )
+        before, after = (twin.plan(text, active=active, dropped=dropped) for active, dropped in choices)
+        yield Explanation(name, text, before, after)
 
 
 def _telling(gains: Sequence[tuple[float, Variant]]) -> Variant:

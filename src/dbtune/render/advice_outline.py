@@ -90,20 +90,28 @@ def worth(index: Recommendation, report: Advice) -> str:
     part = _part(index, report)
     if part >= _LEAST_WHOLE:
         return share(part)
-    return f"{part * 100:.2f} %" if part >= _LEAST_SHOWN else "<0.01 %"
+    # What is less than one percent does not look as if it were one.
+    return f"{min(part * 100, 0.99):.2f} %" if part >= _LEAST_SHOWN else "<0.01 %"
 
 
 def left_out(report: Advice) -> str:
-    """Which indexes at the end of the list bring next to nothing, so that a person may do without; empty for none."""
+    """Which indexes at the end of the list bring next to nothing, so that a person may do without; empty for none.
+
+    Whoever leaves one out cannot drop what it was to replace.
+    """
     few = [one for one in report.recommendations if _part(one, report) < _LEAST_WHOLE]
     first = len(report.recommendations) - len(few) + 1
     if not few or first == 1:
         return ""
     size, part = format_size(sum(one.size_bytes for one in few)), sum(_part(one, report) for one in few)
+    replaces = not {one.name for one in few}.isdisjoint(one.replaced_by for one in report.drops)
     if len(few) == 1:
-        return f"Number {first} brings less than 1 % and takes {size}: it may be left out."
+        stays = ", and what it replaces must then stay" if replaces else ""
+        return f"Number {first} brings less than 1 % and takes {size}: it may be left out{stays}."
     together = f"about {part * 100:.1f} % together, and take {size}"
-    return f"Numbers {first} to {first + len(few) - 1} bring less than 1 % each, {together}: they may be left out."
+    stays = ", and what only they replace must then stay" if replaces else ""
+    last = first + len(few) - 1
+    return f"Numbers {first} to {last} bring less than 1 % each, {together}: they may be left out{stays}."
 
 
 def _part(index: Recommendation, report: Advice) -> float:
