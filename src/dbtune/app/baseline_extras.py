@@ -56,7 +56,11 @@ def explain_all(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPl
 
 
 def explain_busiest(dsn: str, statements: Sequence[Statement]) -> tuple[list[NamedPlan], list[Skipped]]:
-    """Generic plans of normalized texts, by queryid, as far as the time allows. None of them is executed."""
+    """Generic plans of normalized texts, by queryid, as far as the time allows. None of them is executed.
+
+    Planning runs code of a statement's role: with that role's rights, where these are not the session's own.
+    """
+    from dbtune.servers.postgres.acting import acting_role, statement_roles
     from dbtune.servers.postgres.explaining import Execution, plan_statement
     from dbtune.servers.postgres.session import Limits, connect
 
@@ -65,12 +69,14 @@ def explain_busiest(dsn: str, statements: Sequence[Statement]) -> tuple[list[Nam
         return [], []
     plans, reasons, clock = [], [], time.monotonic()
     with contextlib.closing(connect(dsn, limits=Limits(work_s=BUDGET_S))) as session:
+        roles = statement_roles(session, [user for one in wanted for user in one.users])
         for place, statement in enumerate(wanted):
             if time.monotonic() - clock > BUDGET_S:
                 reasons.append(f"{len(wanted) - place} were left out after {BUDGET_S} s")
                 break
             try:
-                found, _ = plan_statement(session, statement.sql, (), Execution(timeout_s=BUDGET_S))
+                role = acting_role(statement.users, roles)
+                found, _ = plan_statement(session, statement.sql, (), Execution(timeout_s=BUDGET_S, role=role))
                 plans.append(NamedPlan(statement.name, statement.sql, found, queryid=statement.name))
             except TargetError as error:
                 reasons.append(error.message)

@@ -68,19 +68,19 @@ def explain_statement(targets: OpenTargets, wish: Wish, progress: Progress = sil
     started_at, clock = datetime.now(UTC), time.monotonic()
     dsn = targets.postgres or ""
     with contextlib.closing(connect(dsn, limits=Limits(work_s=wish.timeout_s))) as session:
-        statement = wish.sql if wish.sql is not None else statement_text(session, wish.queryid or 0)
+        statement, role = (wish.sql, None) if wish.sql is not None else statement_text(session, wish.queryid or 0)
         if wish.analyze and _has_parameters(statement) and not wish.params:
             raise Misused(
                 "the statement has parameters, and cannot be executed without their values",
                 hint="give --param VALUE for $1, $2 and so on, or leave out --analyze",
             )
         progress("executing the statement" if wish.analyze else "planning the statement")
-        execution = Execution(wish.analyze, wish.allow_writes, wish.timeout_s)
+        execution = Execution(wish.analyze, wish.allow_writes, wish.timeout_s, role)
         document, writes = plan_statement(session, statement, wish.params, execution)
         plan = shape_plan(document)
         around = surroundings(session, plan, statement)
     return _report(
-        describe_target(dsn), started_at, clock, plan, around, notes=tuple(_notes(wish, statement, writes=writes))
+        describe_target(dsn), started_at, clock, plan, around, notes=tuple(_notes(wish, statement, role, writes=writes))
     )
 
 
@@ -98,7 +98,9 @@ def _report(
     )
 
 
-def _notes(wish: Wish, statement: str, *, writes: bool) -> Iterator[str]:
+def _notes(wish: Wish, statement: str, role: str | None, *, writes: bool) -> Iterator[str]:
+    if role is not None:
+        yield f"with the rights of {role}, whose statement it is"
     if not wish.analyze:
         yield "planned, not executed: rows and costs are estimates; --analyze measures"
     elif writes:

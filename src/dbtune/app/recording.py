@@ -129,11 +129,16 @@ class Recording:
             return []
         texts = self._texts = self._counters.texts()
         own = {queryid for queryid, text in texts.items() if text is not None and OWN_MARK in text}
-        spent: dict[str, float] = {}
+        spent: dict[str, dict[int, float]] = {}
         for key, delta in subtract(shots[0], shots[-1], own).deltas.items():
-            spent[key.queryid] = spent.get(key.queryid, 0.0) + delta.exec_ms
-        ordered = sorted(spent, key=lambda queryid: spent[queryid], reverse=True)
-        return [Statement(queryid, text) for queryid in ordered[:most] if (text := texts.get(queryid)) is not None]
+            by_user = spent.setdefault(key.queryid, {})
+            by_user[key.userid] = by_user.get(key.userid, 0.0) + delta.exec_ms
+        ordered = sorted(spent, key=lambda queryid: sum(spent[queryid].values()), reverse=True)
+        return [
+            Statement(queryid, text, tuple(sorted(spent[queryid], key=lambda user: -spent[queryid][user])))
+            for queryid in ordered[:most]
+            if (text := texts.get(queryid)) is not None
+        ]
 
     def finish(
         self,

@@ -27,10 +27,11 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement whose plan is captured under a name."""
+    """A statement whose plan is captured under a name. `users` are the oids of the roles that have run it."""
 
     name: str
     sql: str
+    users: tuple[int, ...] = ()
 
 
 def parse_pair(text: str, option: str) -> tuple[str, str]:

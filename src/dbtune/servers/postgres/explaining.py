@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -19,6 +19,7 @@ from dbtune.plans.parameters import acceptable, typed, with_type_of, with_types,
 from dbtune.plans.plan import Plan
 from dbtune.plans.reach import Callee, called_names, changed_tables, only_reads, reaches_outside
 from dbtune.plans.tree import nodes
+from dbtune.servers.postgres.acting import acting_role, become, explain_as, forget, statement_roles
 from dbtune.servers.postgres.answers import PREPARE, explain_once
 from dbtune.servers.postgres.counters import Extension
 from dbtune.servers.postgres.errors import server_error, translated
@@ -36,11 +37,15 @@ _NO_STATEMENTS = "`create extension pg_stat_statements`, with shared_preload_lib
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How far to go: planned only, executed, executed although it writes. `timeout_s` is the session's own limit."""
+    """How far to go: planned only, executed, executed although it writes. `timeout_s` is the session's own limit.
+
+    `role` is the one with whose rights that is done; None stands for the session's own (see `acting`).
+    """
 
     analyze: bool = False
     allow_writes: bool = False
     timeout_s: float = 30.0
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +78,16 @@ def plan_statement(
     return _run(connection, question, execution), writes or execution.allow_writes
 
 
-def statement_text(connection: Connection, queryid: int) -> str:
-    """The text of pg_stat_statements. Raises Unsupported, Refused, or Misused where it has no such statement."""
+def statement_text(connection: Connection, queryid: int) -> tuple[str, str | None]:
+    """The text of pg_stat_statements, and with whose rights it may be planned (see `Execution`).
+
+    Raises Unsupported, Refused, or Misused where it has no such statement.
+    """
     found = fetch(connection, "baseline_extension", Extension)
     if not found:
         raise Unsupported("pg_stat_statements is not installed in this database", hint=_NO_STATEMENTS)
     query = sql.SQL(
-        "/* dbtune */ select query from {} where queryid = %s"
+        "/* dbtune */ select query, userid::bigint from {} where queryid = %s"
         " order by dbid = (select oid from pg_database where datname = current_database()) desc, calls desc limit 1"
     ).format(sql.Identifier(found[0].schema, "pg_stat_statements"))
     try:
@@ -95,7 +103,8 @@ def statement_text(connection: Connection, queryid: int) -> str:
         )
     if row[0] is None or row[0] == "<insufficient privilege>":
         raise Refused(f"this role may not read the text of statement {queryid}", hint="grant pg_read_all_stats to it")
-    return str(row[0])
+    user = int(str(row[1]))
+    return str(row[0]), acting_role([user], statement_roles(connection, [user]))
 
 
 def surroundings(connection: Connection, plan: Plan, statement: str | None) -> Surroundings:
@@ -115,7 +124,7 @@ def plan_with_types(
     connection: Connection, statement: str, params: Sequence[Any], execution: Execution
 ) -> tuple[dict[str, Any], str]:
     """The plan and the text that has it: refused only for want of a type of `$1`, it is tried again with one."""
-    only_plan = Execution(timeout_s=execution.timeout_s)
+    only_plan = replace(execution, analyze=False, allow_writes=False)
     text = statement
     for _ in range(_MOST_GUESSES):
         try:
@@ -136,8 +145,9 @@ def _guessed(text: str, error: BaseException | None) -> str:
     """The text with a type where the server missed one; unchanged where that was not its complaint."""
     if isinstance(error, errors.SyntaxError):
         return acceptable(text)
-    if isinstance(error, errors.AmbiguousFunction) and error.diag.statement_position:
-        return with_types(text, int(error.diag.statement_position) - 1 - len(PREPARE))
+    if isinstance(error, errors.AmbiguousFunction):
+        position = error.diag.statement_position or error.diag.internal_position
+        return with_types(text, int(position) - 1 - len(PREPARE)) if position else text
     if isinstance(error, errors.IndeterminateDatatype):
         number = re.search(r"\$(\d+)", error.diag.message_primary or "")
         return with_type_of(text, int(number[1])) if number else text
@@ -148,10 +158,12 @@ def _guessed(text: str, error: BaseException | None) -> str:
 
 def _run(connection: Connection, question: Explained, execution: Execution) -> dict[str, Any]:
     """In a transaction that is rolled back, read only unless writing is allowed (a function may write as well)."""
-    mode = "read write" if execution.allow_writes and question.analyze else "read only"
+    writes = execution.allow_writes and question.analyze
     try:
+        if execution.role is not None:
+            return _run_as(connection, question, execution.role, read_only=not writes)
         with connection.transaction(force_rollback=True):
-            connection.execute(f"/* dbtune */ set transaction {mode}".encode())
+            connection.execute(f"/* dbtune */ set transaction {'read write' if writes else 'read only'}".encode())
             with users_path(connection):
                 return explain_once(connection, question)
     except errors.QueryCanceled as error:
@@ -173,6 +185,16 @@ def _run(connection: Connection, question: Explained, execution: Execution) -> d
         raise Misused(
             f"the statement cannot be explained: {error.diag.message_primary or error}", hint=error.diag.message_hint
         ) from error
+
+
+def _run_as(connection: Connection, question: Explained, role: str, *, read_only: bool) -> dict[str, Any]:
+    try:
+        with connection.transaction(force_rollback=True):
+            become(connection, role, read_only=read_only)
+            with users_path(connection):
+                return explain_as(connection, question)
+    finally:
+        forget(connection)
 
 
 def _keep_inside(connection: Connection, statement: str, planned: Mapping[str, Any]) -> None:
