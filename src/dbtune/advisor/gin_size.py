@@ -5,6 +5,7 @@ The rules are those of ginpostinglist.c, gindatapage.c and ginentrypage.c. The l
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 
@@ -51,6 +52,7 @@ def gin(rows: float, heap_pages: float, elements: Iterable[Group], width: float)
     return Size(2 + math.ceil(leaves * (1 + (key + _LINE_POINTER) / (_ENTRY_PAGE * fill)) + tree_pages))
 
 
+@functools.lru_cache(maxsize=4096)
 def _posting(key: float, run: float, heap_pages: float, rows: float) -> tuple[float, float]:
     """Bytes of the element's tuple, and pages of its posting tree."""
     packed = (run - 1) * _bytes_each(run, heap_pages, rows)
