@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import psycopg
 import pytest
+from filled import filled
 from patience import until
 
 from dbtune.advisor.advice import Advice
@@ -29,15 +30,33 @@ T = TypeVar("T")
 GOOD = "select * from items where owner = 7"
 
 
+TABLE = [
+    "create table items (id int primary key, owner int, place text, note text)",
+    "insert into items select i, i % 3000, 'p' || i, md5(i::text) from generate_series(1, 30000) i",
+    "analyze items",
+]
+
+
+@pytest.fixture(scope="module")
+def items(postgres_dsn: str) -> Iterator[str]:
+    """A database that is only read."""
+    with filled(postgres_dsn, TABLE) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def dumped(items: str, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("dumped") / "app.twin"
+    twin.dump(items, path, twin.Wish(statements=False))
+    return path.read_bytes()
+
+
 @pytest.fixture
-def dump(database: str, tmp_path: Path) -> Path:
-    """Of a table with a column of everything that is hard to carry over."""
-    with psycopg.connect(database, autocommit=True) as owner:
-        owner.execute("create table items (id int primary key, owner int, place text, note text)")
-        owner.execute("insert into items select i, i % 3000, 'p' || i, md5(i::text) from generate_series(1, 30000) i")
-        owner.execute("analyze items")
-    twin.dump(database, tmp_path / "app.twin", twin.Wish(statements=False))
-    return tmp_path / "app.twin"
+def dump(dumped: bytes, tmp_path: Path) -> Path:
+    """Of the table, for a test to change."""
+    path = tmp_path / "app.twin"
+    path.write_bytes(dumped)
+    return path
 
 
 def _ask(dump: Path, script: str) -> Advice:
@@ -107,8 +126,8 @@ def test_a_server_with_another_planner_is_said(dump: Path, monkeypatch: pytest.M
     assert "PostgreSQL 18" in note
 
 
-def test_the_price_of_a_dump_without_values_is_in_the_answer(database: str, dump: Path) -> None:
-    twin.dump(database, dump, twin.Wish(statements=False, values=False))
+def test_the_price_of_a_dump_without_values_is_in_the_answer(items: str, dump: Path) -> None:
+    twin.dump(items, dump, twin.Wish(statements=False, values=False))
     found = _ask(dump, GOOD)
     assert [one.definition.keys[0].column for one in found.recommendations] == ["owner"]
     (gap,) = [one for one in found.gaps if one.check == "values of columns"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from filled import copied, filled
 from psycopg import conninfo, sql
 
 from dbtune.app.explain import Wish, explain_saved, explain_statement
@@ -33,16 +34,34 @@ analyze items
 """
 
 
+@pytest.fixture(scope="module")
+def shared(postgres_dsn: str) -> Iterator[str]:
+    """For all tests of which nothing stays."""
+    with filled(postgres_dsn, [TABLES]) as dsn:
+        yield dsn
+
+
 @pytest.fixture
-def owner(database: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database, autocommit=True) as owner:
-        owner.execute(TABLES)
+def own(shared: str, postgres_dsn: str) -> Iterator[str]:
+    """For a test that puts something there."""
+    with copied(postgres_dsn, shared) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def owner(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection]:
+    """Of the test's own database, where it has one."""
+    with psycopg.connect(_dsn(request), autocommit=True) as owner:
         yield owner
 
 
 @pytest.fixture
-def targets(owner: psycopg.Connection, database: str) -> OpenTargets:
-    return OpenTargets(database, None)
+def targets(request: pytest.FixtureRequest) -> OpenTargets:
+    return OpenTargets(_dsn(request), None)
+
+
+def _dsn(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("own" if "own" in request.fixturenames else "shared"))
 
 
 def explain(targets: OpenTargets, statement: str, *params: str, **how: bool) -> ExplainReport:
@@ -99,6 +118,7 @@ def test_what_writes_is_executed_only_when_allowed_and_nothing_stays(
     assert owner.execute("select to_regclass('copied')").fetchone() == (None,)
 
 
+@pytest.mark.usefixtures("own")
 def test_a_function_that_writes_is_stopped_by_the_server(targets: OpenTargets, owner: psycopg.Connection) -> None:
     owner.execute("create function wipe() returns void language sql as 'delete from items'")
     with pytest.raises(Misused, match="read-only transaction"):
@@ -172,17 +192,18 @@ def test_a_second_statement_does_not_hide_in_a_string(targets: OpenTargets, owne
     assert owner.execute("select count(*) from items").fetchone() == (20000,)
 
 
-def test_a_role_without_the_right_is_told_so(owner: psycopg.Connection, database: str) -> None:
+def test_a_role_without_the_right_is_told_so(owner: psycopg.Connection, shared: str) -> None:
     role = f"dbtune_test_{secrets.token_hex(6)}"
     owner.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
     try:
-        limited = OpenTargets(conninfo.make_conninfo(database, options=f"-c role={role}"), None)
+        limited = OpenTargets(conninfo.make_conninfo(shared, options=f"-c role={role}"), None)
         with pytest.raises(Refused, match="permission denied for table items"):
             explain(limited, "select * from items")
     finally:
         owner.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
 
 
+@pytest.mark.usefixtures("own")
 def test_statements_of_pg_stat_statements_are_explained_by_their_id(
     targets: OpenTargets, owner: psycopg.Connection
 ) -> None:
@@ -205,6 +226,7 @@ def test_statements_of_pg_stat_statements_are_explained_by_their_id(
         assert "items" in {node.relation for node in report.plan.nodes}
 
 
+@pytest.mark.usefixtures("own")
 def test_names_of_every_kind_come_out_right_in_actions(targets: OpenTargets, owner: psycopg.Connection) -> None:
     name, column = 'we"ird . näme🐘', 'Select "x"'
     table, field = sql.Identifier(name), sql.Identifier(column)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 import redis
+from filled import copied
 
 from dbtune.app.apply import Order, apply_playbook
 from dbtune.app.rollback import roll_back
@@ -58,12 +59,19 @@ def workspace(sample_copy: str, cache_url: str) -> Iterator[Workspace]:
         yield workspace
 
 
-@pytest.fixture
-def warmed(workspace: Workspace) -> Workspace:
-    """With the indexes that the warm-up's queries need."""
-    for name in ("recommendation-service", "warm-cache"):
-        assert apply_playbook(workspace, Order(load(PLAYBOOKS[name])), silent).exit_code == 0
-    return workspace
+@pytest.fixture(scope="module")
+def warmed(sample: str, postgres_dsn: str, redis_url: str) -> Iterator[str]:
+    """The DSN of a sample with the indexes that the warm-up's queries need, whose cache is warm.
+
+    Those who take it come one after the other at the end of this file: an empty cache is everybody else's.
+    """
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    with copied(postgres_dsn, sample) as dsn:
+        with opened(OpenTargets(dsn, redis_url)) as workspace:
+            for name in ("recommendation-service", "warm-cache"):
+                assert apply_playbook(workspace, Order(load(PLAYBOOKS[name])), silent).exit_code == 0
+        yield dsn
 
 
 def test_the_playbooks_are_those_that_the_sample_needs() -> None:
@@ -122,13 +130,13 @@ def test_no_two_indexes_do_the_same_work(workspace: Workspace) -> None:
                 assert other[3][: len(keys)] != keys, f"{name} is the beginning of {other[1]}"
 
 
-def test_warmed_keys_hold_what_the_application_would_have_kept(warmed: Workspace, cache_url: str) -> None:
+def test_warmed_keys_hold_what_the_application_would_have_kept(warmed: str, redis_url: str) -> None:
     answers: dict[str, Callable[[Backend, str], object]] = {
         "rec:content:*:full": lambda backend, part: CONTENT.fast(backend, int(part)),
         "rec:user:*:feed": lambda backend, part: RECOMMENDATIONS.fast(backend, int(part)),
         "auth:user:*:permissions": lambda backend, part: PERMISSIONS.fast(backend, Bearer(part, "unknown")),
     }
-    with connect(warmed.dsn) as connection, redis.Redis.from_url(cache_url, decode_responses=True) as client:
+    with connect(warmed) as connection, redis.Redis.from_url(redis_url, decode_responses=True) as client:
         backend = Backend(Database(connection))
         for pattern, answer in answers.items():
             keys = sorted(client.scan_iter(pattern, count=1000))[::25]
@@ -137,8 +145,8 @@ def test_warmed_keys_hold_what_the_application_would_have_kept(warmed: Workspace
                 assert json.loads(str(client.get(key))) == answer(backend, key.split(":")[2]), key
 
 
-def test_a_warmed_cache_answers_four_requests_in_five(warmed: Workspace, cache_url: str) -> None:
-    traffic = drive(warmed.dsn, cache_url, "fast", duration_s=1, ramp_s=0)
+def test_a_warmed_cache_answers_four_requests_in_five(warmed: str, redis_url: str) -> None:
+    traffic = drive(warmed, redis_url, "fast", duration_s=1, ramp_s=0)
     assert traffic.errors == 0
     assert traffic.hit_rate is not None
     assert traffic.hit_rate > 0.8
