@@ -112,6 +112,18 @@ def test_a_baseline_has_the_plans_of_the_application_s_statements(planted: Plant
     assert set(planted.ids.values()) <= {plan["queryid"] for plan in shown.document["plans"]}, shown
 
 
+def test_measured_advice_runs_no_statement_of_others_for_a_superuser(planted: Planted) -> None:
+    commands, start = planted.commands, planted.log.stat().st_size
+    commands.sql("insert into planter.items select i, i from generate_series(1, 20000) i; analyze", planted.dsn)
+    planted.commands.sql("select id from planter.items where id = 5 and planter.fire() > owner - 9", planted.dsn)
+    advise = ("advise", "--measure", "--disposable")
+    refused = commands.run(*advise)
+    assert (refused.code, sprung(planted.log, start)) == (3, []), refused
+    assert "connect as the owner of the tables" in refused.err
+    measured = commands.json(*advise, dsn=planted.dsn)
+    assert (measured.code, sprung(planted.log, start)) == (0, []), measured
+
+
 def test_a_role_without_powers_plans_with_its_own_rights(planted: Planted) -> None:
     """It may not take on those of others, and has none that they would want."""
     commands, role = planted.commands, f"{planted.role}_reader"

@@ -98,7 +98,25 @@ def _measured(dsn: str, advice: Advice, question: Question, wish: Wish, progress
     from dbtune.app.advise_measured import measured
     from dbtune.app.advise_results import revalued
 
-    return revalued(measured(dsn, advice, _runnable(question.analyses), wish.statement_timeout_s, progress), question)
+    others = frozenset[str]() if wish.names_statements else _of_others(dsn, question.source)
+    ours = [one for one in question.analyses if one.statement.fingerprint not in others]
+    if left := len(question.analyses) - len(ours):
+        why = f"not run, as code of the roles that ran them would get the rights of this one: {left} statements"
+        if not ours:
+            raise Refused(why, hint="connect as the owner of the tables, or give statements: --queries FILE")
+        advice = replace(advice, notes=(*advice.notes, why))
+    return revalued(measured(dsn, advice, _runnable(ours), wish.statement_timeout_s, progress), question)
+
+
+def _of_others(dsn: str, source: Source) -> frozenset[str]:
+    """Fingerprints of what the server has counted and this session's rights must not be lent to."""
+    from dbtune.servers.postgres.acting import trusted_queryids
+    from dbtune.servers.postgres.session import connect
+
+    with contextlib.closing(connect(dsn)) as connection:
+        trusted = trusted_queryids(connection)
+    foreign = replace(source, statements=tuple(one for one in source.statements if one.queryid not in trusted))
+    return frozenset(one.fingerprint for one in gather(_observed(None, foreign)).statements)
 
 
 def _source(

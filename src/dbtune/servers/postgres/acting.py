@@ -14,11 +14,14 @@ from typing import Any
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.rows import tuple_row
 
 from dbtune.advisor.texts import count_parameters
 from dbtune.core.errors import Refused, Unsupported
 from dbtune.core.questions import Explained
 from dbtune.servers.postgres.answers import GENERIC_PLAN_SINCE, PREPARE
+from dbtune.servers.postgres.counters import Extension
+from dbtune.servers.postgres.errors import translated
 from dbtune.servers.postgres.queries import fetch
 from dbtune.servers.postgres.session import Connection
 
@@ -65,6 +68,24 @@ def acting_role(users: Sequence[int], known: Mapping[int, StatementRole]) -> str
         if not role.is_trusted:
             return role.name
     return None
+
+
+def trusted_queryids(connection: Connection) -> frozenset[str]:
+    """Statements of this database that may be run with this session's own rights: nobody else has run them whom those
+    would serve.
+    """
+    found = fetch(connection, "baseline_extension", Extension)
+    if not found:
+        return frozenset()
+    query = sql.SQL(
+        "/* dbtune */ select queryid::text, array_agg(distinct userid::bigint) from {}(false)"
+        " where dbid = (select oid from pg_database where datname = current_database()) and queryid is not null"
+        " group by queryid"
+    ).format(sql.Identifier(found[0].schema, "pg_stat_statements"))
+    with translated("reading whose the statements are"), connection.cursor(row_factory=tuple_row) as cursor:
+        users: dict[str, list[int]] = dict(cursor.execute(query).fetchall())
+    roles = statement_roles(connection, (user for each in users.values() for user in each))
+    return frozenset(queryid for queryid, each in users.items() if all(roles[user].is_trusted for user in each))
 
 
 def become(connection: Connection, role: str, *, read_only: bool) -> None:
