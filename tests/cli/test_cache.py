@@ -157,7 +157,7 @@ def cluster_traffic(cluster: Cluster) -> Iterator[None]:
     def work() -> None:
         with redis.RedisCluster.from_url(cluster.url) as client:
             number = 0
-            while not stop.is_set():
+            while not stop.wait(0.002):
                 number += 1
                 client.get(f"rec:content:{number % 300}:full")
                 client.get(f"rec:content:{(number * 7) % 300}:full")

@@ -30,13 +30,15 @@ from dbtune.servers.redis import session
 from dbtune.servers.redis.warm import forget, warm
 
 MARKER = "dbtune:warm:modes"
-ROWS = 20_000
+# More than a batch holds.
+ROWS = 10_000
+LAST = f"item:{ROWS}"
 
 
 @pytest.fixture
 def connection(database: str) -> Iterator[postgres.Connection]:
     with psycopg.connect(database, autocommit=True) as owner:
-        owner.execute("create table items as select id, 1 as version from generate_series(1, 20000) as id")
+        owner.execute(f"create table items as select id, 1 as version from generate_series(1, {ROWS}) as id".encode())
         owner.execute("alter table items add primary key (id)")
     with postgres.connect(database) as connection:
         yield connection
@@ -93,11 +95,11 @@ def test_what_is_written_and_invalidated_meanwhile_never_comes_back_old_with_new
 ) -> None:
     def write_and_invalidate() -> None:
         with psycopg.connect(database, autocommit=True) as application:
-            application.execute("update items set version = 2 where id = 19999")
-        bury(client, "item:19999")
+            application.execute("update items set version = 2 where id = %s", (ROWS,))
+        bury(client, LAST)
 
     warmed = warm(connection, client, warming(mode=mode), progress=once(write_and_invalidate))
-    assert version_at(client, "item:19999") == seen
+    assert version_at(client, LAST) == seen
     assert warmed.kept == (1 if mode == "newer" else 0)
     assert warmed.keys + warmed.kept == ROWS
 
@@ -106,11 +108,11 @@ def test_a_value_that_the_application_stored_meanwhile_stays_when_it_left_a_tomb
     connection: postgres.Connection, client: redis.Redis
 ) -> None:
     def write_through() -> None:
-        bury(client, "item:19999")
-        client.set("item:19999", '{"id": 19999, "version": 2}')
+        bury(client, LAST)
+        client.set(LAST, json.dumps({"id": ROWS, "version": 2}))
 
     warm(connection, client, warming(mode="newer"), progress=once(write_through))
-    assert version_at(client, "item:19999") == 2
+    assert version_at(client, LAST) == 2
 
 
 def test_what_was_invalidated_before_the_snapshot_is_warmed(
@@ -138,7 +140,7 @@ def test_a_tag_or_pattern_invalidated_meanwhile_stops_what_it_concerns(
 ) -> None:
     with pytest.raises(Overtaken, match="invalidated meanwhile"):
         warm(connection, client, warming(mode="newer"), progress=once(lambda: raise_generation(client, entry)))
-    assert not client.exists("item:20000", MARKER)
+    assert not client.exists(LAST, MARKER)
     assert warm(connection, client, warming(mode="newer")).keys == ROWS
 
 
