@@ -49,19 +49,20 @@ def own(shared: str, postgres_dsn: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def owner(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection]:
+def dsn(shared: str, request: pytest.FixtureRequest) -> str:
     """Of the test's own database, where it has one."""
-    with psycopg.connect(_dsn(request), autocommit=True) as owner:
+    return str(request.getfixturevalue("own")) if "own" in request.fixturenames else shared
+
+
+@pytest.fixture
+def owner(dsn: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(dsn, autocommit=True) as owner:
         yield owner
 
 
 @pytest.fixture
-def targets(request: pytest.FixtureRequest) -> OpenTargets:
-    return OpenTargets(_dsn(request), None)
-
-
-def _dsn(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue("own" if "own" in request.fixturenames else "shared"))
+def targets(dsn: str) -> OpenTargets:
+    return OpenTargets(dsn, None)
 
 
 def explain(targets: OpenTargets, statement: str, *params: str, **how: bool) -> ExplainReport:
@@ -192,11 +193,11 @@ def test_a_second_statement_does_not_hide_in_a_string(targets: OpenTargets, owne
     assert owner.execute("select count(*) from items").fetchone() == (20000,)
 
 
-def test_a_role_without_the_right_is_told_so(owner: psycopg.Connection, shared: str) -> None:
+def test_a_role_without_the_right_is_told_so(owner: psycopg.Connection, dsn: str) -> None:
     role = f"dbtune_test_{secrets.token_hex(6)}"
     owner.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
     try:
-        limited = OpenTargets(conninfo.make_conninfo(shared, options=f"-c role={role}"), None)
+        limited = OpenTargets(conninfo.make_conninfo(dsn, options=f"-c role={role}"), None)
         with pytest.raises(Refused, match="permission denied for table items"):
             explain(limited, "select * from items")
     finally:
