@@ -18,9 +18,10 @@ from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.advisor.prices import Prices, Term
 from dbtune.advisor.recommend import Question, Recommended, recommend, value
 from dbtune.advisor.referential import with_referential_checks
-from dbtune.advisor.search import NOTICED, Search
+from dbtune.advisor.search import Search
 from dbtune.advisor.source import Source
 from dbtune.advisor.states import NO_LIMITS, Burden, Limits, State, States
+from dbtune.advisor.trifles import NOTICED, without_trifles
 from dbtune.advisor.what_if import StatementCost, WhatIf
 from dbtune.advisor.workload import Observed, gather
 from dbtune.servers.embedded.postgres import embedded_postgres
@@ -149,7 +150,7 @@ def test_no_other_set_of_these_candidates_is_better(share: float, shop: Source, 
 
     asked = states()
     pool = asked.extend(chosen)
-    found = Search(asked, explore(asked, pool, lambda: False), lambda _share: False).best()
+    found = Search(asked, explore(asked, pool, lambda: False), 0, lambda _share: False).best()
     known = states()
     known.extend(chosen)
     best = min(_all_states(known, range(len(chosen))), key=lambda state: state.total)
@@ -172,17 +173,61 @@ def test_one_index_takes_the_place_of_two_that_begin_alike(shop: Source, shop_tw
     both = replace(by_time, include=("priority", "total"))
     burdens = {one.definition: Burden(one.size_bytes or 0) for one in shop_twin.add([by_time, by_total, both])}
     assert burdens[both].size_bytes < burdens[by_time].size_bytes + burdens[by_total].size_bytes
-    analyses = _analyses(statements, shop_twin, shop)
-    terms = [Term(one.statement.text, one.statement.weight, number, one.tables) for number, one in enumerate(analyses)]
-    states = States(Prices(shop_twin, terms), NO_LIMITS)
+    states = _states(statements, shop_twin, shop)
     pool = states.extend(burdens)
     two, one = (
         states.settled(states.step(states.before, add=mask))
         for mask in (states.prices.bit(by_time) | states.prices.bit(by_total), states.prices.bit(both))
     )
     assert two.total < one.total, "so that only their size speaks for the one"
-    found = Search(states, explore(states, pool, lambda: False), lambda _share: False).best()
+    found = Search(states, explore(states, pool, lambda: False), 0, lambda _share: False).best()
     assert found.mask == one.mask
+
+
+def test_no_index_stays_beside_a_longer_one_for_a_little(shop: Source, shop_twin: Twin) -> None:
+    statements = {
+        "select customer_id, max(placed_at) from orders group by 1": 1.0,
+        "select customer_id, count(*) from orders group by 1": 1.0,
+    }
+    short, long = (
+        IndexDefinition("public", "orders", tuple(map(IndexKey, columns)))
+        for columns in (("customer_id",), ("customer_id", "placed_at"))
+    )
+    states = _states(statements, shop_twin, shop)
+    pool = states.extend({one.definition: Burden(one.size_bytes or 0) for one in shop_twin.add([short, long])})
+    alone, beside = (states.settled(states.step(states.before, add=mask)) for mask in (states.prices.bit(long), pool))
+    gains = [1 - two.cost / one.cost for one, two in zip(alone.prices, beside.prices, strict=True)]
+    assert 0.05 < max(gains) < 0.2, "so that it would stay if it were not the beginning of the other"
+    assert without_trifles(states, beside, pool, lambda: False).mask == alone.mask
+
+
+def test_what_may_not_stay_gives_way_to_what_is_next(shop: Source, shop_twin: Twin) -> None:
+    short, long = (
+        IndexDefinition("public", "orders", tuple(map(IndexKey, columns)))
+        for columns in (("customer_id",), ("customer_id", "placed_at"))
+    )
+    states = _states({"select count(*) from orders where customer_id = 9": 1000.0}, shop_twin, shop)
+    pool = states.extend({one.definition: Burden(one.size_bytes or 0) for one in shop_twin.add([short, long])})
+    atoms = explore(states, pool, lambda: False)
+    for passing, left in ((0, short), (states.prices.bit(short), long), (pool, None)):
+        found = Search(states, atoms, passing, lambda _share: False).best()
+        assert states.prices.candidates(found.mask) == ([left] if left else [])
+
+
+def test_the_beginning_of_a_primary_key_is_not_advised(shop: Source, shop_twin: Twin) -> None:
+    """It is smaller, and so a little cheaper to scan."""
+    statements = {
+        "select order_id, max(product_id) from order_items group by 1": 1.0,
+        "select order_id, count(*) from order_items group by 1": 1000.0,
+    }
+    found = _asked(statements, shop_twin, shop)
+    assert [[key.text for key in one.definition.keys] for one in found.recommendations] == []
+
+
+def _states(statements: dict[str, float], twin: Twin, source: Source) -> States:
+    analyses = _analyses(statements, twin, source)
+    terms = [Term(one.statement.text, one.statement.weight, number, one.tables) for number, one in enumerate(analyses)]
+    return States(Prices(twin, terms), NO_LIMITS)
 
 
 def _all_states(states: States, bits: Iterable[int]) -> Iterable[State]:

@@ -11,7 +11,7 @@ import pytest
 from dbtune.advisor.analysis import analyse
 from dbtune.advisor.index import IndexDefinition, IndexKey
 from dbtune.advisor.recommend import Question, recommend
-from dbtune.advisor.search import NOTICED
+from dbtune.advisor.trifles import NOTICED
 from dbtune.advisor.workload import Observed, gather
 from dbtune.core.resources import resource
 from dbtune.demo.backend import Backend

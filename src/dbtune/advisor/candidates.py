@@ -14,7 +14,7 @@ from dbtune.advisor.covering import with_include
 from dbtune.advisor.existing import is_there
 from dbtune.advisor.index import IndexDefinition
 from dbtune.advisor.keys import EQUAL, LISTED, PATTERNS, RANGES, key_of, lacks_trigrams
-from dbtune.advisor.partial import partial_indexes
+from dbtune.advisor.partial import partial_indexes, without_nulls
 from dbtune.advisor.sequences import equal_keys, key_sequences, range_keys
 from dbtune.advisor.source import Source, Table
 from dbtune.advisor.special import special_arm, special_indexes
@@ -109,7 +109,8 @@ def _proposals(access: Access, source: Source, table: Table) -> Iterator[Proposa
     yield from plain
     for definition, why, is_heuristic in special_indexes(access, source, table):
         yield Proposal(definition, why, "heuristic" if is_heuristic else "simulated")
-    partial = [Proposal(definition, why) for definition, why in partial_indexes(access, source, table)]
+    given = (partial_indexes(access, source, table), without_nulls(access, source, table))
+    partial = [Proposal(definition, why) for found in given for definition, why in found]
     yield from partial
     for proposal in (*plain, *partial):
         covering = with_include(proposal.definition, access, table)

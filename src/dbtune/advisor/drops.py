@@ -9,9 +9,9 @@ from datetime import datetime
 from dbtune.advisor.advice import Drop
 from dbtune.advisor.existing import covers
 from dbtune.advisor.index import IndexDefinition
-from dbtune.advisor.search import NOTICED
 from dbtune.advisor.source import Source
 from dbtune.advisor.states import State, States
+from dbtune.advisor.trifles import NOTICED
 from dbtune.advisor.what_if import ExistingIndex
 from dbtune.core.identifiers import quote
 

@@ -12,9 +12,14 @@ _DESCENDING, _NULLS_FIRST = 1, 2
 
 def is_there(wanted: IndexDefinition, source: Source, table: Table) -> bool:
     """Whether an existing valid index does all that this one would."""
-    return any(_covers(index, wanted) for index in source.indexes_of(table) if index.is_valid) or any(
+    return is_begun(wanted, source, table) or any(
         _is_beneath_unique(index, wanted) for index in source.indexes_of(table) if index.is_valid
     )
+
+
+def is_begun(wanted: IndexDefinition, source: Source, table: Table) -> bool:
+    """Whether it is a copy of an existing valid index, or what one begins with."""
+    return any(_covers(index, wanted) for index in source.indexes_of(table) if index.is_valid)
 
 
 def is_same(index: Index, wanted: IndexDefinition) -> bool:

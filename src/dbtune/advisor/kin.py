@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
+from dbtune.advisor.existing import covers
 from dbtune.advisor.prices import Mask, positions
 from dbtune.advisor.states import States
 
@@ -30,3 +34,11 @@ def wider(states: States, bit: int, pool: Mask) -> list[int]:
         if ((one := candidate(other)).schema, one.table, one.method, one.where, one.keys[0].text) == place
         and one.holds >= mine.holds
     ]
+
+
+def is_shadowed(states: States, bit: int, chosen: Iterable[int]) -> bool:
+    """Whether another of those chosen begins with its keys, whatever either carries, and holds its rows."""
+    candidate = states.prices.candidate
+    mine = replace(candidate(bit), include=())
+    wholes = (mine, replace(mine, where=None))
+    return any(covers(candidate(other), one) for other in chosen if other != bit for one in wholes)

@@ -9,7 +9,7 @@ from itertools import islice
 from dbtune.advisor.access import Access, Condition
 from dbtune.advisor.arrays import array_items
 from dbtune.advisor.index import IndexDefinition, IndexKey
-from dbtune.advisor.keys import TEXTS, column_of
+from dbtune.advisor.keys import LISTED, PATTERNS, TEXTS, column_of
 from dbtune.advisor.printed import string_of
 from dbtune.advisor.sequences import KeySequence, key_sequences
 from dbtune.advisor.source import ColumnStatistics, Source, Table
@@ -24,6 +24,11 @@ _VALUES = ("=", "= any", "<>", "<> all")
 _IDENTIFIES = re.compile(r"(^|_)(id|ID)$|[a-z]I[Dd]$", re.ASCII)
 """A number in such a column names a row: the next statement asks for another one."""
 _MOST_SEQUENCES = 8
+LEAST_NULLS = 0.5
+"""Of the rows, that are NULL in a column: the check `null-heavy-index` complains of an index that holds them."""
+_STRICT = ("=", "<", ">", "<=", ">=", *LISTED, *PATTERNS)
+"""Operators that are never true of NULL."""
+_PRINTED = re.compile(r"""\(*("(?:[^"]|"")+"|[^\W\d][\w$]*)""")
 
 
 def partial_indexes(access: Access, source: Source, table: Table) -> Iterator[tuple[IndexDefinition, str]]:
@@ -43,6 +48,21 @@ def partial_indexes(access: Access, source: Source, table: Table) -> Iterator[tu
                 IndexDefinition(table.schema, table.name, sequence.keys, where=where),
                 f"{sequence.why}, only where {where}",
             )
+
+
+def without_nulls(access: Access, source: Source, table: Table) -> Iterator[tuple[IndexDefinition, str]]:
+    """Where a condition finds no NULL, whatever its value, an index need not hold them."""
+    for condition in access.conditions:
+        column, printed = column_of(table, condition.key), _PRINTED.match(condition.text)
+        if condition.operator not in _STRICT or column is None or column.stats is None or printed is None:
+            continue
+        if column.stats.null_frac < LEAST_NULLS or printed[1].strip('"').replace('""', '"') != column.name:
+            continue
+        where = f"{printed[1]} IS NOT NULL"
+        for sequence in islice(key_sequences(access, source, table), _MOST_SEQUENCES):
+            if any(key.column == column.name for key in sequence.keys):
+                definition = IndexDefinition(table.schema, table.name, sequence.keys, where=where)
+                yield definition, f"{sequence.why}, only where {where}"
 
 
 def is_worth_fixing(condition: Condition, table: Table) -> bool:

@@ -14,7 +14,7 @@ from dbtune.advisor.analysis import Analysis
 from dbtune.advisor.cached import Cache
 from dbtune.advisor.candidates import Proposal
 from dbtune.advisor.drops import Present, find_drops
-from dbtune.advisor.existing import covers
+from dbtune.advisor.existing import covers, is_begun
 from dbtune.advisor.exploring import explore
 from dbtune.advisor.index import IndexDefinition, name_apart
 from dbtune.advisor.merging import relatives
@@ -80,6 +80,15 @@ class _Field:
         self.candidates |= {self.states.prices.bit(one.definition).bit_length() - 1: one for one in found}
         return allowed
 
+    def begun(self) -> Mask:
+        """Those that an index begins with that is there."""
+        source, found = self.question.source, 0
+        for bit, one in self.candidates.items():
+            table = source.by_name.get((one.definition.schema, one.definition.table))
+            if table is not None and is_begun(one.definition, source, table):
+                found |= 1 << bit
+        return found
+
 
 def recommend(question: Question, progress: Progress = silent) -> Recommended:
     """The best set of indexes within the limits."""
@@ -98,7 +107,7 @@ def recommend(question: Question, progress: Progress = silent) -> Recommended:
     merged = field.add(relatives(field.states.prices.candidates(used)))
     atoms |= explore(field.states, used | merged, lambda: is_over(SECOND_ROUND))
     progress("choosing", 0.6)
-    state = Search(field.states, atoms, is_over).best()
+    state = Search(field.states, atoms, field.begun(), is_over).best()
     chosen = {bit: field.candidates[bit] for bit in field.states.chosen(state.mask)}
     names = name_apart((one.definition for one in chosen.values()), {index.name for index in what_if.existing})
     drops, after = find_drops(field.states, state, Present(what_if.existing, names, question.source))

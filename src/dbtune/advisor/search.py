@@ -15,12 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dbtune.advisor.kin import smaller, wider
 from dbtune.advisor.prices import Mask, positions
 from dbtune.advisor.states import State, States
+from dbtune.advisor.trifles import without_trifles
 
-SMALLEST_GAIN = 0.001
-"""An index must make the workload cheaper by this share of what is left. Extend (Schlosser, Kossmann, Boissier, ICDE
-2019) stops at 0.3 %."""
-NOTICED = 10.0
-"""In the planner's units, of which a page read at random is four: what gains no call more serves nobody."""
 _TRIED = 5
 _BREADTHS = (2, 4)
 """How many indexes, and how many smaller ones for each, are looked at where one has to go or to shrink."""
@@ -35,12 +31,14 @@ _TAKING = 0.9
 
 
 class Search:
-    """`atoms` are sets of candidates that plans use together; the search ends with the best so far when `is_over(1.0)`
-    says that the time is over.
+    """`atoms` are sets of candidates that plans use together; `passing` are those that lead to others and may not stay.
+
+    It ends with the best so far when `is_over(1.0)` says that the time is over.
     """
 
-    def __init__(self, states: States, atoms: Iterable[Mask], is_over: Callable[[float], bool]) -> None:
+    def __init__(self, states: States, atoms: Iterable[Mask], passing: Mask, is_over: Callable[[float], bool]) -> None:
         self._states = states
+        self._passing = passing
         self._atoms = list(dict.fromkeys(atoms))
         self._is_over = is_over
         self._pool: Mask = 0
@@ -53,7 +51,13 @@ class Search:
         best = self._exchange(first)
         near = (self._exchange(way) for way in others if way.total <= best.total * _FAR)
         best = min((self._states.before, best, *near), key=self._rank)
-        return self._without_trifles(self._settled(best))
+        return without_trifles(self._states, self._staying(self._settled(best)), self._pool, self._is_late)
+
+    def _staying(self, state: State) -> State:
+        """With what else is best in the place of those that may not stay."""
+        self._pool &= ~self._passing
+        passing = state.mask & self._passing
+        return self._settled(self._filled(self._states.step(state, remove=passing))) if passing else state
 
     def _ways(self) -> Iterator[State]:
         """From everything down, looking at fewer and at more smaller indexes; and from nothing up."""
@@ -265,36 +269,3 @@ class Search:
         )
         single = [1 << bit for _, bit in losses]
         return [0, *single, *(one | other for one, other in itertools.combinations(single[:_PAIRED], 2))]
-
-    def _without_trifles(self, state: State) -> State:
-        """Less those that bring next to nothing: an index is a promise to maintain it."""
-        while True:
-            trifles = [after for after in self._lesser(state) if self._is_hardly_dearer(after, state)]
-            if not trifles:
-                return state
-            state = min(trifles, key=lambda one: (one.total, one.size_bytes, one.mask))
-
-    def _lesser(self, state: State) -> Iterator[State]:
-        """Without each index, with a smaller one of its kind, or with one that does the work of two."""
-        chosen, pool = self._states.chosen(state.mask), self._pool & ~state.mask
-        for bit in chosen:
-            yield self._states.step(state, remove=1 << bit)
-            for other in [] if self._is_late() else smaller(self._states, bit, pool)[: _BREADTHS[0]]:
-                yield self._states.step(state, add=1 << other, remove=1 << bit)
-        wide = {bit: set() if self._is_late() else {*wider(self._states, bit, pool)} for bit in chosen}
-        for bit, other in itertools.combinations(chosen, 2):
-            for both in sorted(wide[bit] & wide[other]):
-                merged = self._states.step(state, add=1 << both, remove=1 << bit | 1 << other)
-                if merged.size_bytes < state.size_bytes:
-                    yield merged
-
-    @staticmethod
-    def _is_hardly_dearer(lesser: State, state: State) -> bool:
-        """By a trifle of the whole, or by what nobody notices in any call: as it is felt, and as it is planned."""
-        is_trifle = lesser.total - state.total < SMALLEST_GAIN * state.total
-        if is_trifle and lesser.cost - state.cost < SMALLEST_GAIN * state.cost:
-            return True
-        return all(
-            max(new.felt - old.felt, new.cost - old.cost) < NOTICED
-            for old, new in zip(state.prices, lesser.prices, strict=True)
-        )
