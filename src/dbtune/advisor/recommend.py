@@ -80,6 +80,11 @@ class _Field:
         self.candidates |= {self.states.prices.bit(one.definition).bit_length() - 1: one for one in found}
         return allowed
 
+    def narrow(self, pool: Mask) -> None:
+        """Nothing but these will be asked about."""
+        others = [one.definition for bit, one in self.candidates.items() if not pool >> bit & 1]
+        self.question.what_if.set_aside(others)
+
     def begun(self) -> Mask:
         """Those that an index begins with that is there."""
         source, found = self.question.source, 0
@@ -104,8 +109,10 @@ def recommend(question: Question, progress: Progress = silent) -> Recommended:
     atoms = explore(field.states, allowed, lambda: is_over(FIRST_ROUND))
     progress("merging candidates", 0.4)
     used = functools.reduce(operator.or_, atoms, 0)
+    field.narrow(used)
     merged = field.add(relatives(field.states.prices.candidates(used)))
     atoms |= explore(field.states, used | merged, lambda: is_over(SECOND_ROUND))
+    field.narrow(functools.reduce(operator.or_, atoms, 0))
     progress("choosing", 0.6)
     state = Search(field.states, atoms, field.begun(), is_over).best()
     chosen = {bit: field.candidates[bit] for bit in field.states.chosen(state.mask)}

@@ -24,7 +24,7 @@ _PAIRED = 6
 _NARROWER = 6
 _ENOUGH = 1e-5
 """An exchange must make the whole cheaper by this share of it."""
-_FAR = 1.06
+_FAR = 1.01
 """A way that ends so much dearer than the best one is not followed any further."""
 _TAKING = 0.9
 """The share of the time by which taking away has to end, with or without answers."""

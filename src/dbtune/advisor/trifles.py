@@ -23,36 +23,49 @@ _SMALLER = 2
 
 
 def without_trifles(states: States, state: State, pool: Mask, is_late: Callable[[], bool]) -> State:
-    """Less those that bring next to nothing; smaller ones, and ones that do the work of two, come out of `pool`."""
+    """Less those that bring next to nothing; smaller ones, and ones that do the work of two, come out of `pool`.
+
+    Of all that could go the least missed goes first, and each after it only if it is a trifle beside what is left.
+    """
     whole = state
     while True:
-        trifles = [
-            after
-            for share, after in _lesser(states, state, pool & ~state.mask, is_late)
-            if _is_hardly_dearer(after, state) or _is_unnoticed(after, whole, share)
-        ]
-        if not trifles:
+        found = []
+        for change in _changes(states, state, pool & ~state.mask, is_late):
+            after = states.step(state, add=change[0], remove=change[1])
+            if _is_trifle(states, after, state, whole):
+                found.append((after.total, after.size_bytes, after.mask, change))
+        if not found:
             return state
-        state = min(trifles, key=lambda one: (one.total, one.size_bytes, one.mask))
+        for *_, (add, remove) in sorted(found):
+            if not remove & ~state.mask and not add & state.mask:
+                after = states.step(state, add=add, remove=remove)
+                state = after if _is_trifle(states, after, state, whole) else state
 
 
-def _lesser(states: States, state: State, pool: Mask, is_late: Callable[[], bool]) -> Iterator[tuple[float, State]]:
-    """Without each index, with a smaller one of its kind, or with one that does the work of two.
-
-    Beside each the share by which no statement must become dearer.
-    """
+def _changes(states: States, state: State, pool: Mask, is_late: Callable[[], bool]) -> Iterator[tuple[Mask, Mask]]:
+    """What comes and what goes: nothing or a smaller one for an index, or one that does the work of two."""
     chosen = states.chosen(state.mask)
     for bit in chosen:
-        share = SHADOWED_GAIN if is_shadowed(states, bit, chosen) else USEFUL_GAIN
-        yield share, states.step(state, remove=1 << bit)
+        yield 0, 1 << bit
         for other in [] if is_late() else smaller(states, bit, pool)[:_SMALLER]:
-            yield -1.0, states.step(state, add=1 << other, remove=1 << bit)
+            yield 1 << other, 1 << bit
     wide = {bit: {*wider(states, bit, pool)} for bit in chosen}
     for bit, other in itertools.combinations(chosen, 2):
         for both in sorted(wide[bit] & wide[other]):
-            merged = states.step(state, add=1 << both, remove=1 << bit | 1 << other)
-            if merged.size_bytes < state.size_bytes:
-                yield SHADOWED_GAIN, merged
+            yield 1 << both, 1 << bit | 1 << other
+
+
+def _is_trifle(states: States, lesser: State, state: State, whole: State) -> bool:
+    """Whether what the step from `state` to `lesser` loses is worth no index."""
+    if lesser.size_bytes >= state.size_bytes:
+        return False
+    if _is_hardly_dearer(lesser, state):
+        return True
+    gone, come = state.mask & ~lesser.mask, lesser.mask & ~state.mask
+    if come:
+        return gone.bit_count() > 1 and _is_unnoticed(lesser, whole, SHADOWED_GAIN)
+    is_hidden = is_shadowed(states, gone.bit_length() - 1, states.chosen(state.mask))
+    return _is_unnoticed(lesser, whole, SHADOWED_GAIN if is_hidden else USEFUL_GAIN)
 
 
 def _is_unnoticed(lesser: State, whole: State, share: float) -> bool:

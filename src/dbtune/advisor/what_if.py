@@ -108,6 +108,10 @@ class WhatIf(Protocol):
         """Make candidates known, switched off; in the given order, known ones again. Never raises for one of them."""
         ...
 
+    def set_aside(self, definitions: Iterable[IndexDefinition]) -> None:
+        """Candidates that are not going to be asked about: the planner need not look at them. They stay known."""
+        ...
+
     def costs(
         self,
         statements: Sequence[str],

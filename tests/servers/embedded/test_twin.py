@@ -190,6 +190,25 @@ def test_indexes_are_switched_on_and_off(twin: Twin) -> None:
     assert (without.candidates, again) == (frozenset(), without)
 
 
+def test_what_was_set_aside_is_back_when_it_is_asked_about(twin: Twin) -> None:
+    by_value = index("part", "v", "id", "k")
+    for statement, candidate in (
+        ("select * from orders where customer = 78 order by placed desc limit 3", BY_CUSTOMER),
+        ("select id, k from part where v = 'v3' order by id", by_value),
+    ):
+        twin.add([candidate])
+        without, with_it = (twin.costs([statement], active=active) for active in ([], [candidate]))
+        # Switched on or off, it is not looked at; another may be made beside it.
+        for active in ([candidate], []):
+            twin.costs([statement], active=active)
+            twin.set_aside([candidate])
+            twin.add([index(candidate.table, *reversed(candidate.keys))])
+        assert twin.costs([statement]) == without
+        twin.set_aside([candidate])
+        assert twin.costs([statement], active=[candidate]) == with_it
+        assert with_it[0].candidates == {candidate}
+
+
 def test_an_existing_index_is_named_where_it_is_used_and_can_be_taken_away(twin: Twin) -> None:
     statement = "select * from orders where placed = '2020-05-05'"
     name = quote("public", "orders_placed")

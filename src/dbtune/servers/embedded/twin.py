@@ -41,6 +41,12 @@ MANY_TABLES = 40
 _GENERIC_PLAN_SINCE = 16
 _PREPARED = "dbtune_what_if"
 _SWITCH = "/* dbtune */ update pg_index set indisvalid = not indisvalid where indexrelid = any (%s::bigint[]::oid[])"
+_SEEN = """/* dbtune */ with turned as (
+ update pg_index set indislive = %s where indexrelid = any (%s::bigint[]::oid[]) returning indrelid)
+update pg_class set relhasindex = relhasindex where oid in (select indrelid from turned)"""
+"""The planner opens every index that lives before it sees whether it is switched on. What a table has is read anew when
+its row in pg_class is written.
+"""
 
 
 @contextlib.contextmanager
@@ -81,11 +87,16 @@ class Twin:
         self._candidates = Candidates(source, sessions, data)
         self._existing_oids = oids_by_name(sessions.admin, source)
         self._switched: frozenset[int] = frozenset()
+        self._aside: frozenset[int] = frozenset()
         self._texts: dict[str, str | Misused] = {}
 
     def add(self, definitions: Iterable[IndexDefinition]) -> Sequence[Candidate]:
         with preparing("twin"):
             return self._candidates.add(definitions)
+
+    def set_aside(self, definitions: Iterable[IndexDefinition]) -> None:
+        oids = frozenset(oid for definition in definitions for oid in self._candidates.oids(definition))
+        self._hide(oids - self._aside, is_seen=False)
 
     def costs(
         self, statements: Sequence[str], active: Collection[IndexDefinition] = (), dropped: Collection[str] = ()
@@ -180,11 +191,18 @@ class Twin:
         """From what was switched last to what is wanted, in one statement."""
         wanted = frozenset(oid for definition in active for oid in self._candidates.oids(definition))
         wanted |= frozenset(oid for name in dropped for oid in self._existing_oids.get(name, ()))
+        if wanted & self._aside:
+            self._hide(wanted & self._aside, is_seen=True)
         changed = wanted ^ self._switched
         if changed:
             with translated("switching indexes in the twin"):
                 self._sessions.admin.execute(_SWITCH, (sorted(changed),))
             self._switched = wanted
+
+    def _hide(self, oids: frozenset[int], *, is_seen: bool) -> None:
+        with translated("switching indexes in the twin"):
+            self._sessions.admin.execute(_SEEN, (is_seen, sorted(oids)))
+        self._aside = self._aside - oids if is_seen else self._aside | oids
 
 
 @functools.lru_cache(maxsize=4096)
