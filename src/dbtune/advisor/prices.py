@@ -52,6 +52,21 @@ class Price:
     felt: float
 
 
+@dataclass(frozen=True, slots=True)
+class Hope:
+    """What plans of a term use at all, and what they need beyond a set: see `_Known.missing`."""
+
+    useful: Mask
+    needs: Mapping[Mask, float]
+
+    def felt(self, add: Mask) -> float | None:
+        """The cheapest plan that needs nothing but `add`, as it is felt."""
+        if not add & (add - 1):
+            return self.needs.get(add)
+        beyond = ~add
+        return next((felt for need, felt in self.needs.items() if not need & beyond), None)
+
+
 @dataclass(slots=True)
 class _Known:
     """The answers for one term: for each set asked, what it cost. `reach` are the indexes that could matter to it.
@@ -101,14 +116,19 @@ class _Known:
             return None
         return Price(*cheapest)
 
-    def cheapest(self, mask: Mask, among: Mask = -1) -> tuple[float, Mask, float] | None:
-        """The cheapest plan known that needs nothing but `mask`, and uses some of `among`."""
+    def cheapest(self, mask: Mask) -> tuple[float, Mask, float] | None:
+        """The cheapest plan known that needs nothing but `mask`."""
         beyond = ~mask
-        for plan in self.plans:
-            used = plan[1]
-            if not used & beyond and (among == -1 or used & among):
-                return plan
-        return None
+        return next((plan for plan in self.plans if not plan[1] & beyond), None)
+
+    def missing(self, mask: Mask) -> dict[Mask, float]:
+        """What plans need beyond `mask`, with how the cheapest that needs just this is felt; the cheapest first."""
+        beyond = ~mask
+        found: dict[Mask, float] = {}
+        for _, used, felt in self.plans:
+            if need := used & beyond:
+                found.setdefault(need, felt)
+        return found
 
 
 class Prices:
@@ -169,10 +189,10 @@ class Prices:
         """The terms of which some known plan uses any of these."""
         return [number for number, known in enumerate(self._known) if known.useful & mask]
 
-    def hopeful(self, now: Sequence[Price]) -> dict[int, Mask]:
-        """The terms of which a plan is known that is felt to be better, each with what its plans use."""
+    def hopeful(self, now: Sequence[Price], mask: Mask) -> dict[int, Hope]:
+        """The terms of which a plan is known that is felt to be better than now, with `mask`."""
         return {
-            number: known.useful
+            number: Hope(known.useful, known.missing(mask))
             for number, (known, price) in enumerate(zip(self._known, now, strict=True))
             if known.least < price.felt
         }
@@ -190,8 +210,8 @@ class Prices:
         fresh = dict(zip(missing, self._ask(missing, mask), strict=True))
         return [price if price is not None else fresh[term] for term, price in zip(terms, found, strict=True)]
 
-    def guess(self, term: int, now: Price, add: Mask, mask: Mask) -> float:
-        """What a term may cost with `add` more, without asking: what the plans that use it cost by themselves.
+    def guess(self, term: int, now: Price, add: Mask, mask: Mask, hope: Hope) -> float:
+        """What a term may cost with `add` more, `mask` in all, unasked: what the plans that use it cost by themselves.
 
         Together with what `now` uses they may be cheaper still: the shares that each leaves of the cost without any
         index are multiplied. Never below the cheapest plan of all. What was asked already is known, not guessed.
@@ -200,12 +220,12 @@ class Prices:
         answered = known.answers.get(mask & known.reach)
         if answered is not None:
             return answered.felt
-        alone = known.cheapest(mask, add)
+        alone = hope.felt(add)
         bare = known.answers.get(self.existing & known.reach)
         if bare is None or alone is None:
             return now.felt
-        together = now.felt * min(alone[2] / bare.felt, 1.0) if bare.felt else now.felt
-        return max(known.least, min(now.felt, alone[2], together))
+        together = now.felt * min(alone / bare.felt, 1.0) if bare.felt else now.felt
+        return max(known.least, min(now.felt, alone, together))
 
     def _ask(self, terms: Sequence[int], mask: Mask) -> Iterator[Price]:
         # Only what matters to one of them is switched on: each index more is one more for the planner to look at.

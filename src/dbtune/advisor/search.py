@@ -110,8 +110,8 @@ class Search:
 
     def _promising(self, state: State, pool: Mask, *, by_size: bool) -> list[tuple[float, Mask]]:
         """What could be added, one index or all that a plan uses, with the total guessed; the most promising first."""
-        hopeful = self._states.prices.hopeful(state.prices)
-        useful = functools.reduce(operator.or_, hopeful.values(), 0)
+        hopeful = self._states.prices.hopeful(state.prices, state.mask)
+        useful = functools.reduce(operator.or_, (hope.useful for hope in hopeful.values()), 0)
         ranked = []
         for add in self._additions(state.mask, pool, useful):
             if self._states.fits(state, add):

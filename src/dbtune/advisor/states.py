@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dbtune.advisor.index import IndexDefinition
-from dbtune.advisor.prices import Mask, Price, Prices, positions
+from dbtune.advisor.prices import Hope, Mask, Price, Prices, positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,14 @@ class States:
             prices[number] = price
         return State(mask, tuple(prices), self._sum(prices, mask), self.size(mask), self._planned(prices, mask))
 
-    def guessed(self, state: State, add: Mask, hopeful: Mapping[int, Mask]) -> float:
+    def guessed(self, state: State, add: Mask, hopeful: Mapping[int, Hope]) -> float:
         """What the total may be with more indexes, without asking; `hopeful` are the terms that may gain by any."""
         mask = state.mask | add
         gain = 0.0
-        for number, useful in hopeful.items():
-            if useful & add:
+        for number, hope in hopeful.items():
+            if hope.useful & add:
                 now = state.prices[number]
-                gain += self.prices.terms[number].weight * (now.felt - self.prices.guess(number, now, add, mask))
+                gain += self.prices.terms[number].weight * (now.felt - self.prices.guess(number, now, add, mask, hope))
         return state.total - gain + self._writes(add & ~state.mask)
 
     def fits(self, state: State, add: Mask = 0) -> bool:
