@@ -56,6 +56,9 @@ def main() -> int:
         print("advise_tpch: not run: give --dsn of a server with TPC-H, and --queries", file=sys.stderr)
         return 0
     queries = {path.stem: path.read_text().strip().rstrip(";") for path in sorted(options.queries.glob("q*.sql"))}
+    if not queries:
+        print(f"advise_tpch: there is no q*.sql in {options.queries}", file=sys.stderr)
+        return 2
     return _run(options.dsn, queries, measure=options.measure) if options.run else _table(options.dsn, queries)
 
 

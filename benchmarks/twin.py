@@ -138,6 +138,8 @@ def main() -> int:
     fine = judge_sample(options.scale)
     if options.tpch:
         queries = [path.read_text().strip().rstrip(";") for path in sorted(options.queries.glob("q*.sql"))]
+        if not queries:
+            parser.error(f"there is no q*.sql in {options.queries}")
         with copied(options.tpch) if options.on_18 else contextlib.nullcontext(options.tpch) as dsn:
             fine &= judge("TPC-H", dsn, queries, TPCH_INDEXES)
     fine &= judge_speed()
