@@ -11,6 +11,8 @@ from dbtune.advisor.index import IndexKey
 from dbtune.advisor.printed import literal_of, string_of
 from dbtune.advisor.source import Column, Source, Table
 
+BYTE_ORDERS = ("C", "POSIX", "ucs_basic", "pg_c_utf8")
+"""Collations that compare bytes."""
 TEXTS = ("text", "varchar", "bpchar", "citext", "name")
 _PATTERN_CLASSES: Mapping[str, str] = MappingProxyType(
     {"text": "text_pattern_ops", "varchar": "varchar_pattern_ops", "bpchar": "bpchar_pattern_ops"}
@@ -64,7 +66,7 @@ def sorts_by_bytes(source: Source, column: Column | None) -> bool:
     own = column.collation if column is not None else None
     if own is None or own.endswith("default"):
         return source.is_c_collation
-    return own.rpartition(".")[2].strip('"') in ("C", "POSIX", "ucs_basic", "pg_c_utf8")
+    return own.rpartition(".")[2].strip('"') in BYTE_ORDERS
 
 
 def prefix_of(condition: Condition) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dbtune.advisor.access import Table as TableName
 from dbtune.advisor.advice import Drop, Recommendation, Served
 from dbtune.advisor.analysis import Analysis
+from dbtune.advisor.build_time import build_time_s
 from dbtune.advisor.cached import Cache
 from dbtune.advisor.candidates import Proposal
 from dbtune.advisor.drops import Present, find_drops
@@ -32,9 +33,6 @@ FIRST_ROUND, SECOND_ROUND = 0.3, 0.5
 """Shares of the time by which all candidates, and then the merged ones, have been looked at."""
 MOST_TERMS = 400
 """Texts that the search looks at: the dearest, by their weights."""
-_SCAN_BYTES_PER_S = 400e6
-_COMPARISONS_PER_S = 30e6
-"""A build reads the table and sorts the rows: rough figures of one core, measured on TPC-H at scale factor 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +196,7 @@ def _recommendation(field: _Field, state: State, bit: int, name: str) -> Recomme
         definition=candidate.definition,
         name=name,
         size_bytes=candidate.size_bytes or 0,
-        build_s=_build_s(candidate, question.source),
+        build_s=build_time_s(candidate, question.source),
         write_cost=field.states.burden(bit).write_cost,
         benefit=without.cost - state.cost,
         queries=served,
@@ -264,11 +262,3 @@ def _served(states: States, state: State, bit: Mask, analyses: Sequence[Analysis
 def _gain(analysis: Analysis, before: float, after: float) -> Served:
     statement = analysis.statement
     return Served(statement.text, statement.weight, before, after, statement.queryid, statement.place)
-
-
-def _build_s(candidate: Candidate, source: Source) -> float:
-    table = source.by_name.get((candidate.definition.schema, candidate.definition.table))
-    if table is None:
-        return 0.0
-    rows = candidate.rows if candidate.rows is not None else table.live_rows
-    return table.pages * 8192 / _SCAN_BYTES_PER_S + rows * math.log2(max(rows, 2.0)) / _COMPARISONS_PER_S
